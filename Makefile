@@ -120,9 +120,12 @@ attack: setup
 	REQUESTS=$(REQUESTS) SEED=$(SEED) $(RUN)/python -m benchmarks.attack
 
 # Count the instructions of a request (needs valgrind; installs it where apt-get can). `make instructions AGAINST=DIR`
-# compares with another checkout.
+# compares with another checkout; `OPTIONS="--throttling full" AGAINST_OPTIONS="--throttling off" UNITS=40000` compares
+# options of the server, with provisioned tables. ONLY=GetItem,PutItem counts only these.
 instructions: setup
-	$(RUN)/python -m benchmarks.instructions $(if $(AGAINST),--against $(AGAINST))
+	$(RUN)/python -m benchmarks.instructions $(if $(AGAINST),--against $(AGAINST)) $(if $(ONLY),--only $(ONLY)) \
+		$(if $(UNITS),--units $(UNITS)) $(if $(OPTIONS),--options "$(OPTIONS)") \
+		$(if $(AGAINST_OPTIONS),--against-options "$(AGAINST_OPTIONS)")
 
 # Three servers that replicate a table over TLS, killed and cut off under load, for so many seconds.
 regions: DURATION ?= 300

@@ -5,6 +5,7 @@ It can send malformed requests. It costs little CPU, so that measurements show t
 
 from __future__ import annotations
 
+import gzip
 import json
 import socket
 from dataclasses import dataclass
@@ -85,6 +86,8 @@ class Client:
                 content += self._exactly(size)
                 self._exactly(2)
             self._exactly(2)
+        if headers.get("content-encoding") == "gzip":
+            content = gzip.decompress(content)
         is_json = "json" in headers.get("content-type", "")
         return Answer(int(status_line.split(" ", 2)[1]), json.loads(content) if content and is_json else {})
 

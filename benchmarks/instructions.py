@@ -3,7 +3,10 @@
 A count does not depend on what else the machine does, unlike a time. It leaves out the kernel's share. Requests are
 sent over 32 connections at a time, as `benchmarks.measure` sends them, so that commits and answers are batched.
 
-`--against DIR` counts the same with the source of another checkout, side by side.
+`--against DIR` counts the same with the source of another checkout, side by side. `--options` gives the server more
+options, and `--against-options` counts the same with other ones:
+
+    python -m benchmarks.instructions --units 40000 --options "--throttling full" --against-options "--throttling off"
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -25,11 +29,13 @@ from benchmarks.client import Client
 from benchmarks.measure import CONNECTIONS
 from benchmarks.servers import HOST, ROOT, require
 from benchmarks.signing import Credentials, Signer
-from benchmarks.workloads import TABLES, Body, Requests, Workload, definition, encoded, key, load
 from benchmarks.workloads import WORKLOADS as TIMED_WORKLOADS
+from benchmarks.workloads import Body, Requests, Workload, definition, encoded, key, load
 
 WARM_UP, COUNTED = 3, 10
 """Rounds of one request on each connection."""
+TIMES = 3
+"""The least count of so many: background work and the sizes of batches vary."""
 
 ITEMS = 500
 
@@ -71,23 +77,37 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.instructions", description=__doc__.split("\n\n")[0])
     parser.add_argument("--only", metavar="NAMES", help="only these workloads, separated by commas")
     parser.add_argument("--against", metavar="DIR", help="another checkout, to compare with")
+    parser.add_argument("--options", metavar="OPTIONS", default="", help="more options of the server")
+    parser.add_argument("--against-options", metavar="OPTIONS", help="other options of the server, to compare with")
+    parser.add_argument(
+        "--units", metavar="N", type=int, help="provision so many units of reads and of writes a second"
+    )
     parser.add_argument("--profile", metavar="DIR", type=Path, help="keep callgrind's files here")
     options = parser.parse_args()
     require("valgrind")
     names = options.only.split(",") if options.only else None
     chosen = [one for one in WORKLOADS if names is None or one.name in names]
-    counts = count(ROOT, chosen, options.profile)
-    before = count(Path(options.against), chosen, None) if options.against else {}
+    own, other_options = (
+        shlex.split(options.options),
+        shlex.split(options.against_options if options.against_options is not None else options.options),
+    )
+    counts = count(ROOT, chosen, options.profile, own, options.units)
+    before: dict[str, float] = {}
+    if options.against or options.against_options is not None:
+        before = count(Path(options.against or ROOT), chosen, None, other_options, options.units)
     for name, instructions in counts.items():
         other = f"  {before[name] / 1000:8.1f}  {instructions / before[name]:.3f}" if name in before else ""
         print(f"{name:24} {instructions / 1000:8.1f}{other}", flush=True)
 
 
-def count(checkout: Path, chosen: list[Workload], profile: Path | None) -> dict[str, float]:
-    """Instructions a request, by the name of the workload."""
-    with tempfile.TemporaryDirectory() as scratch, Counted(checkout, Path(scratch)) as server:
-        for table in TABLES:
-            server.each([("CreateTable", definition(table))])
+def count(
+    checkout: Path, chosen: list[Workload], profile: Path | None, options: list[str], units: int | None
+) -> dict[str, float]:
+    """Instructions a request, by the name of the workload. The server gets more options; tables are on demand without
+    `units`."""
+    with tempfile.TemporaryDirectory() as scratch, Counted(checkout, Path(scratch), options) as server:
+        for table in dict.fromkeys(one.table for one in chosen):
+            server.each([("CreateTable", definition(table, units))])
             server.each(list(load(table, ITEMS)))
         found = {}
         for one in chosen:
@@ -99,7 +119,7 @@ def count(checkout: Path, chosen: list[Workload], profile: Path | None) -> dict[
 class Counted:
     """A server under callgrind."""
 
-    def __init__(self, checkout: Path, scratch: Path) -> None:
+    def __init__(self, checkout: Path, scratch: Path, options: list[str]) -> None:
         with socket.create_server((HOST, 0)) as free:
             self.port = free.getsockname()[1]
         self.scratch = scratch
@@ -113,7 +133,7 @@ class Counted:
         self.signer = Signer(self.port, Credentials(pairs["AWS_ACCESS_KEY_ID"], pairs["AWS_SECRET_ACCESS_KEY"]))
         self.process = subprocess.Popen(
             ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={scratch}/out", *atoll,
-             "serve", "--port", str(self.port), "--data", str(scratch / "data"), "--auth", "sigv4"],
+             "serve", "--port", str(self.port), "--data", str(scratch / "data"), "--auth", "sigv4", *options],
             env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         self.connections: list[Client] = []
@@ -142,6 +162,9 @@ class Counted:
         rounds = rounds_of(requests)
         for _ in range(WARM_UP):
             self.round(next(rounds))
+        return min(self.dumped(rounds, profile) for _ in range(TIMES))
+
+    def dumped(self, rounds: Iterator[list[bytes]], profile: Path | None) -> float:
         self.control("-i", "on")
         self.control("-z")
         for _ in range(COUNTED):

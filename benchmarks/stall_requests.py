@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from benchmarks.client import http_request
+from benchmarks.stall_texts import texts
 
 Body = dict[str, Any]
 _Operation = tuple[str, str, Body | bytes]
@@ -27,6 +28,8 @@ def requests() -> Iterator[Request]:
         for name, operation, body in family():
             content = body if isinstance(body, bytes) else json.dumps(body, separators=(",", ":")).encode()
             yield Request(name, http_request(operation, content))
+    for name, sent in texts():
+        yield Request(name, sent)
 
 
 def _scan(**members: Any) -> Body:

@@ -5,7 +5,9 @@ has to refuse, run one at a time. The slowest GetItem of that time is the stall 
 longest stalls, and every request that was answered with status 500.
 
 On a busy machine a GetItem waits for other programs, too. So the report also has the greatest CPU time that the server
-took between two turns of its event loop: on an idle machine nobody waits longer for it.
+took between two turns of its event loop: on an idle machine nobody waits longer for it. `turn` is that of the process,
+`loop` the part of the event loop's own thread. While other programs run, the system may leave the loop aside in favour
+of another thread of the server; so a request with a long turn runs again, and its best turn counts.
 """
 
 from __future__ import annotations
@@ -22,13 +24,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import servers, stall_requests, stall_services
-from benchmarks.client import Client
+from benchmarks.client import Answer, Client
 from benchmarks.stall_requests import Body, Request, wide
 from benchmarks.watched_server import Turns
 
 SHOWN = 10
-REQUEST_BYTES = 16 * 1024 * 1024 + 1_000
-"""With its head."""
+CLOSED = Answer(0, {})
+LONG_MS = 40
+REPEATED = 3
 QUIET_SECONDS = 0.05
 KEY = {"pk": {"S": "probe"}}
 
@@ -70,6 +73,7 @@ class Stall:
     name: str
     stall_ms: float
     turn_ms: float
+    loop_ms: float
     total_ms: float
     status: int
     said: str
@@ -113,7 +117,7 @@ def _measure_server(
             prober.start()
             for request in requests():
                 if request.name == stall_requests.NOTHING or only in request.name:
-                    stalls.append(_measure(server.port, prober, turns, request))
+                    stalls.append(_measure_again(server.port, prober, turns, request))
                     if show:
                         _show(stalls[-1])
             prober.end()
@@ -128,8 +132,17 @@ def _options() -> Any:
     return parser.parse_args()
 
 
+def _measure_again(port: int, prober: Prober, turns: Turns, request: Request) -> Stall:
+    """The best of some attempts, if the first one is long. A request that was answered otherwise did other work."""
+    first = best = _measure(port, prober, turns, request)
+    for _ in range(REPEATED):
+        if best.turn_ms > LONG_MS:
+            again = _measure(port, prober, turns, request)
+            best = min(best, again, key=lambda one: one.turn_ms) if again.status == first.status else best
+    return best
+
+
 def _measure(port: int, prober: Prober, turns: Turns, request: Request) -> Stall:
-    assert len(request.sent) <= REQUEST_BYTES, f"{request.name}: {len(request.sent)} bytes"
     client = Client(port, timeout=600)
     time.sleep(QUIET_SECONDS)
     prober.begin()
@@ -137,15 +150,18 @@ def _measure(port: int, prober: Prober, turns: Turns, request: Request) -> Stall
     begin = time.perf_counter()
     if request.name == stall_requests.NOTHING:
         time.sleep(1)
-    answer = client.exchange(request.sent)
+    try:
+        answer = client.exchange(request.sent)
+    except ConnectionError:  # the server refused the request before it had read all of it
+        answer = CLOSED
     total = time.perf_counter() - begin
     time.sleep(QUIET_SECONDS)
     said = f"{answer.code} {answer.message}" if not answer.ok else ""
-    return Stall(request.name, prober.longest_ms(), turns.longest_ms(), total * 1000, answer.status, said)
+    return Stall(request.name, prober.longest_ms(), *turns.longest_ms(), total * 1000, answer.status, said)
 
 
 def report(stalls: list[Stall]) -> None:
-    print(f"\n{'stall ms':>9} {'turn ms':>9} {'total ms':>9} status  request")
+    print(f"\n{'stall ms':>9} {'turn ms':>9} {'loop ms':>9} {'total ms':>9} status  request")
     for stall in sorted(stalls, key=lambda stall: -stall.turn_ms)[:SHOWN]:
         _show(stall)
     for stall in stalls:
@@ -154,7 +170,7 @@ def report(stalls: list[Stall]) -> None:
 
 
 def _show(stall: Stall) -> None:
-    times = f"{stall.stall_ms:9.1f} {stall.turn_ms:9.1f} {stall.total_ms:9.1f}"
+    times = f"{stall.stall_ms:9.1f} {stall.turn_ms:9.1f} {stall.loop_ms:9.1f} {stall.total_ms:9.1f}"
     print(f"{times} {stall.status:6}  {stall.name}  {stall.said[:90]}", flush=True)
 
 
@@ -167,6 +183,7 @@ def load(client: Client) -> None:
     _create(client, "Many", ["sk"])
     _create(client, "Large", ["sk"])
     _create(client, "Indexed", [], indexes=20)
+    _create_vectors(client)
     for start in range(0, 8000, 25):
         _put(client, "Many", [_small(number) for number in range(start, start + 25)])
     for number in range(100):
@@ -223,6 +240,25 @@ def _create(client: Client, name: str, sort: list[str], indexes: int = 0) -> Non
     assert answer.ok, answer.message
     while client.call("DescribeTable", {"TableName": name}).body["Table"]["TableStatus"] != "ACTIVE":
         time.sleep(0.05)
+
+
+def _create_vectors(client: Client) -> None:
+    index = {
+        "IndexName": "near",
+        "VectorAttribute": {"AttributeName": "vector"},
+        "Dimensions": 4_096,
+        "DistanceFunction": "COSINE",
+        "Projection": {"ProjectionType": "ALL"},
+    }
+    definition = {
+        "TableName": "Vectors",
+        "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+        "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+        "VectorIndexes": [index],
+    }
+    answer = client.call("CreateTable", definition)
+    assert answer.ok, answer.message
 
 
 def _put(client: Client, table: str, items: list[Body]) -> None:

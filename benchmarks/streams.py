@@ -182,7 +182,8 @@ async def _fill_log(store: Path, name: str, count: int) -> None:
 def _append(tx: Transaction, *, table: Table, shard: Shard, count: int) -> None:
     now_ms = time.time_ns() // 1_000_000
     key_json = b'{"pk":{"S":"a"},"sk":{"S":"b"}}'
-    row = log_rows.dump(Version(now_ms << COUNTER_BITS, "us-east-1"), 1, now_ms, fmt.USER, (6, key_json), None, None)
+    version, keys, nothing = Version(now_ms << COUNTER_BITS, "us-east-1"), (6, key_json), log_rows.NOTHING
+    row = log_rows.dump(version, 1, now_ms, fmt.USER, keys, nothing, nothing)
     last = tx.add_number(fmt.sequence_counter(table.log_space, shard.number), count)
     for sequence in range(last - count + 1, last + 1):
         tx.put(fmt.change_key(shard.change_prefix(table.log_space), sequence), row)

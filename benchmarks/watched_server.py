@@ -1,6 +1,7 @@
 """`python -m benchmarks.watched_server FILE serve ...`: Atoll, with the longest turn of its event loop in a file.
 
-A turn is measured by the CPU time of the process: unlike the time of day, it does not depend on other programs.
+A turn is measured by CPU time: unlike the time of day, it does not depend on other programs. The time of the whole
+process tells how long a thread kept the loop waiting that runs while the loop cannot.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from atoll.cli import main
 from atoll.node import Node
 
 LOOK_SECONDS = 0.001
-_LONGEST = struct.Struct("d")
+_LONGEST = struct.Struct("dd")
 
 
 class Turns:
@@ -31,25 +32,28 @@ class Turns:
             self._shared = mmap.mmap(file.fileno(), _LONGEST.size)
 
     def begin(self) -> None:
-        _LONGEST.pack_into(self._shared, 0, 0.0)
+        _LONGEST.pack_into(self._shared, 0, 0.0, 0.0)
 
-    def longest_ms(self) -> float:
-        (seconds,) = _LONGEST.unpack_from(self._shared)
-        return float(seconds) * 1000
+    def longest_ms(self) -> tuple[float, float]:
+        """Of the process, with its other threads, and of the event loop's thread alone."""
+        process, loop = _LONGEST.unpack_from(self._shared)
+        return process * 1000, loop * 1000
 
-    def note(self, seconds: float) -> None:
-        if seconds > self.longest_ms() / 1000:
-            _LONGEST.pack_into(self._shared, 0, seconds)
+    def note(self, process: float, loop: float) -> None:
+        """Seconds between two looks."""
+        longest = _LONGEST.unpack_from(self._shared)
+        if process > longest[0] or loop > longest[1]:
+            _LONGEST.pack_into(self._shared, 0, max(process, longest[0]), max(loop, longest[1]))
 
 
 def watch(turns: Turns) -> None:
     loop = asyncio.get_running_loop()
-    last = time.process_time()
+    last = time.process_time(), time.thread_time()
 
     def look() -> None:
         nonlocal last
-        now = time.process_time()
-        turns.note(now - last)
+        now = time.process_time(), time.thread_time()
+        turns.note(now[0] - last[0], now[1] - last[1])
         last = now
         loop.call_later(LOOK_SECONDS, look)
 

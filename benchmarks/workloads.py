@@ -25,12 +25,17 @@ GSI = [
 TABLES = ("plain", "indexed", "streamed")
 
 
-def definition(table: str) -> Body:
+def definition(table: str, units: int | None = None) -> Body:
+    """Without `units` a second the table is on demand."""
     kinds = {"pk": "S", "sk": "S"}
+    throughput: Body = {}
+    if units is not None:
+        throughput["ProvisionedThroughput"] = {"ReadCapacityUnits": units, "WriteCapacityUnits": units}
     body: Body = {
         "TableName": table,
         "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-        "BillingMode": "PAY_PER_REQUEST",
+        "BillingMode": "PROVISIONED" if throughput else "PAY_PER_REQUEST",
+        **throughput,
     }
     if table == "indexed":
         kinds |= {"city": "S", "status": "S", "visits": "N"}
@@ -42,6 +47,7 @@ def definition(table: str) -> Body:
                     {"AttributeName": sort, "KeyType": "RANGE"},
                 ],
                 "Projection": {"ProjectionType": "ALL"},
+                **throughput,
             }
             for name, partition, sort in GSI
         ]

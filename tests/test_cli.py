@@ -25,6 +25,7 @@ from botocore.exceptions import ClientError
 
 from atoll import __version__
 from atoll.cli import main
+from tests.ports import reserved_port
 
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("ATOLL_")}
 
@@ -654,11 +655,9 @@ class TestRegions:
 
     def test_two_servers_are_peers(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """A fault of a link is set at the server of the receiving region, whichever is asked. The second server has
-        the address of the first; the first that of the second by the port that was free before."""
+        the address of the first; the first that of the second by a port that is reserved."""
         assert main(["credentials", "create", "--peer", "--credentials", "peers.json"]) == 0
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = reserved_port()
         common = ["--in-memory", "--peer-credentials", "peers.json"]
         one = [*common, "--peer", f"eu-west-1=http://localhost:{port}"]
         with serving(tmp_path, *one) as first:

@@ -11,7 +11,7 @@ from atoll.commands import COMMANDS
 
 SOURCE = Path(__file__).parents[1] / "src" / "atoll"
 
-BASE = {"aside", "errors", "limits", "clock", "arns", "durations", "logs", "platforms"}
+BASE = {"aside", "errors", "limits", "clock", "arns", "durations", "logs", "platforms", "slices"}
 DATABASE = {"database", "expressions", "model", "storage.engine", *BASE}
 SERVICES = {"alarms", "capacity", "faults", "insights", "metrics", "triggers"}
 
@@ -19,12 +19,14 @@ ALLOWED: dict[str, set[str]] = {
     "errors": {"errors", "limits", "arns"},
     "arns": set(),
     "aside": {"errors"},
+    "attribute_values": set(),
     "limits": set(),
     "clock": set(),
     "durations": {"clock", "errors", "limits"},
     "logs": set(),
     "options": set(),
     "platforms": set(),
+    "slices": {"clock"},
     "progress": {"clock", "logs"},
     "model": {"model", "errors", "limits"},
     "expressions": {"expressions", "model", "errors", "limits"},
@@ -40,9 +42,9 @@ ALLOWED: dict[str, set[str]] = {
     "scaling": {"scaling", "alarms", *DATABASE},
     "migration": {"migration", "database", "storage", *DATABASE},
     "recovery": {"recovery", *DATABASE},
-    "transfer": {"transfer", "capacity", "recovery", "replication.http", "security", *DATABASE},
+    "transfer": {"attribute_values", "transfer", "capacity", "recovery", "replication.http", "security", *DATABASE},
     "check": {"check", "migration", "recovery", "storage", "triggers", *DATABASE},
-    "copying": {"check", "copying", "logs", "progress", "migration", "security", "storage", *DATABASE},
+    "copying": {"check", "copying", "logs", "options", "progress", "migration", "security", "storage", *DATABASE},
     "security": {"security", "errors", "limits"},
     "replication": {"replication", "capacity", "scaling", "security", *DATABASE},
     "vectors": {"vectors", *DATABASE},
@@ -54,12 +56,12 @@ ALLOWED: dict[str, set[str]] = {
     "templates": {"templates", "api", "storage.memory", *DATABASE},
     "wire": {"wire", "api", "replication", "security", *BASE},
     "telemetry": {"telemetry", "api", "capacity", *DATABASE},
-    "client": {"client", "clock", "logs", "security"},
+    "client": {"botocore_models", "client", "clock", "logs", "security"},
     "console": {"client", "console", "options", "clock", "security.browsers"},
-    "shell": {"client", "options", "shell"},
+    "shell": {"attribute_values", "client", "options", "shell"},
     "mcp": {"client", "mcp", "options", "shell"},
-    "files": {"client", "files", "replicate", "options", "clock", "shell.values"},
-    "replicate": {"client", "replicate", "options", "clock", "limits", "logs"},
+    "files": {"attribute_values", "client", "files", "replicate", "options", "clock", "shell.values"},
+    "replicate": {"attribute_values", "client", "replicate", "options", "clock", "limits", "logs"},
 }
 EVERYTHING = {
     "node",
@@ -72,6 +74,7 @@ EVERYTHING = {
     "evaluation",
     "front",
     "peering",
+    "region_work",
     "regions",
     "supervisor",
     "testing",

@@ -13,6 +13,7 @@ import orjson
 import pytest
 
 from atoll import node as node_module
+from atoll import region_work as region_work_module
 from atoll import regions as regions_module
 from atoll.clock import ManualClock, SkewedClock, Stamp, SystemClock
 from atoll.config import Config
@@ -194,6 +195,11 @@ def open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
+def is_resting(node: Node, name: str) -> bool:
+    """Whether the background work of an open region waits."""
+    return name in node.work and node.work[name].is_resting
+
+
 async def until(true: Callable[[], bool]) -> None:
     """Let the background work run, at most until something is wrong."""
     for _ in range(2_000):
@@ -267,12 +273,12 @@ def test_an_unused_region_makes_room_and_its_tables_are_there_again(tmp_path: Pa
         for name in names(12):
             await make_table(node, name)
             await call(node, name, "PutItem", TableName="Things", Item={"pk": {"S": name}})
-            await until(lambda name=name: name in node._resting)  # type: ignore[misc]
+            await until(lambda name=name: is_resting(node, name))  # type: ignore[misc]
             assert len(node.regions) <= 4
         for name in names(12):
             found = await call(node, name, "GetItem", TableName="Things", Key={"pk": {"S": name}})
             assert orjson.loads(orjson.dumps(found)) == {"Item": {"pk": {"S": name}}}
-            await until(lambda name=name: name not in node.regions or name in node._resting)  # type: ignore[misc]
+            await until(lambda name=name: name not in node.regions or is_resting(node, name))  # type: ignore[misc]
 
     run(tmp_path, tell, SystemClock(), max_regions=4)
 
@@ -360,7 +366,7 @@ def test_many_stored_regions_are_worked_on_a_few_at_a_time(tmp_path: Path) -> No
         for name in names(20):
             found = await call(node, name, "Scan", TableName="Things")
             assert found["ScannedCount"] == 0  # deleted, not only expired
-            await until(lambda name=name: name not in node.regions or name in node._resting)  # type: ignore[misc]
+            await until(lambda name=name: name not in node.regions or is_resting(node, name))  # type: ignore[misc]
 
     seen: set[str] = set()
     with pytest.MonkeyPatch.context() as monkeypatch:
@@ -377,7 +383,7 @@ def test_a_region_with_work_that_is_due_soon_stays_open(tmp_path: Path, monkeypa
             await node.region(name).transact(lambda tx: due.schedule(tx, 0, b"?", b""))
             node.region(name).wake()
         monkeypatch.setattr(regions_module, "IDLE_MS", 0)
-        await until(lambda: ran >= {"eu-west-1", "eu-west-2"} and {"eu-west-1", "eu-west-2"} <= node._resting)
+        await until(lambda: ran >= {"eu-west-1", "eu-west-2"} and all(is_resting(node, name) for name in ran))
         monkeypatch.setitem(jobs, b"?", lambda tx, region, stamp, subject: None)
         await node.region("eu-west-2").transact(lambda tx: tx.delete_range(*fmt.DUE))
         node.regions["eu-west-2"].wake()
@@ -391,7 +397,7 @@ def test_a_region_with_work_that_is_due_soon_stays_open(tmp_path: Path, monkeypa
     ran: set[str] = set()
     jobs = cast(dict[bytes, background.Job], background.JOBS)
     monkeypatch.setitem(jobs, b"?", every_second)
-    monkeypatch.setattr(node_module, "LOOK_AGAIN_MS", 10_000)
+    monkeypatch.setattr(region_work_module, "LOOK_AGAIN_MS", 10_000)
     run(tmp_path, tell, SystemClock())
 
 

@@ -1,4 +1,4 @@
-"""The program `atoll`, and `python -m atoll`: the command line, where Atoll can run."""
+"""The program `atoll`, also `python -m atoll`: refuse an unsupported platform, then run the command line."""
 
 import signal
 import sys

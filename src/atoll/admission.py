@@ -1,6 +1,6 @@
-"""What limits the use of tables, for each region of a node: token buckets, and the load of ranges of keys.
+"""The limits on the use of tables, by region: token buckets of capacity units, and the load of ranges of keys.
 
-Both outlive the store of a region: closing it forgets nothing.
+Both outlive the store of a region: closing the store forgets no load and no debt.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 
 class Admission:
-    """Regions are shared by the workers that use one `data` directory, or the front ends of one `shared` store."""
+    """Keeps both for each region. Workers share them through the `data` directory, front ends through the `shared`
+    store."""
 
     def __init__(self, config: Config, clock: Clock, data: DataDirectory | None, shared: SharedStore | None) -> None:
         self._settings, self._workers = config.settings, config.workers

@@ -32,7 +32,7 @@ def parse(text: str) -> Arn | None:
     return Arn(service, region, account, resource, partition)
 
 
-_TABLE = re.compile(r"arn:aws[\w-]*:dynamodb:[a-z0-9-]+:\d{12}:table/[a-zA-Z0-9_.-]{3,255}")
+_TABLE = re.compile(r"arn:aws[\w-]{0,64}:dynamodb:[a-z0-9-]{1,64}:\d{12}:table/[a-zA-Z0-9_.-]{3,255}")
 
 
 def parse_table(text: str) -> Arn | None:
@@ -40,7 +40,7 @@ def parse_table(text: str) -> Arn | None:
     return parse(text) if _TABLE.fullmatch(text) else None
 
 
-_STREAM = re.compile(rf"{_TABLE.pattern}/stream/[^/]+")
+_STREAM = re.compile(rf"{_TABLE.pattern}/stream/[^/]{{1,64}}")
 
 
 def is_stream(text: str) -> bool:

@@ -1,11 +1,11 @@
-"""Long work in a thread of its own, one piece at a time.
+"""Run long work in a separate thread, one piece at a time, so that the event loop can serve other requests.
 
-Threads of Python take turns, so the event loop goes on meanwhile: with one such thread it waits for `TURN_SECONDS` at
-most, with several it would wait for each. Functions run with `aside` use nothing but their arguments. Work of many
-parts comes in several pieces, so that others do not wait for all of it.
+Python's threads take turns: with one such thread, the event loop waits for `TURN_SECONDS` at most; with several it
+would wait for each. A function run with `aside` uses only its arguments. Work of many parts is submitted in several
+pieces, so that other work does not wait for all of it.
 
-Callers take turns, whose pieces are waiting: a client with many requests delays another one by a piece. A piece that
-cannot be cut calls `thread.pause` in between, which runs pieces of other callers.
+Callers with waiting pieces take turns, so a client with many requests delays another client by one piece only. A piece
+that cannot be cut calls `thread.pause` now and then, which runs pieces of other callers.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from atoll.errors import ApiError
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# The loop asks for its turn several times a request: whenever SQLite or the network returns.
+# The event loop asks for its turn several times per request: whenever a call of SQLite or the network returns.
 TURN_SECONDS = 0.000_5
 
 MOST_NESTED = 8
-"""Pieces that begin within another one, each within the one before."""
+"""The most pieces that run nested, each in a `pause` of the one before."""
 
 
 class Thread:
@@ -38,11 +38,11 @@ class Thread:
         self._id = 0
         self._lock = Lock()
         self._waiting: dict[str, deque[tuple[Future[Any], Callable[[], Any]]]] = {}
-        """By caller; the one whose turn is next comes first."""
+        """The waiting pieces by caller; the caller whose turn is next comes first."""
         self._running: list[str] = []
-        """The callers of the pieces that have begun, each within the one before."""
+        """The callers of the pieces that run, each in a `pause` of the one before."""
         self.caller = ""
-        """For whom the event loop works at the moment; empty for the server itself."""
+        """The caller whose request the event loop serves at the moment; empty for the server's own work."""
 
     def _begin(self) -> None:
         self._id = get_ident()
@@ -56,14 +56,14 @@ class Thread:
         return future
 
     def pause(self) -> None:
-        """Within a piece: run one of another caller, if any waits. Elsewhere: nothing."""
+        """In the thread: run a waiting piece of another caller, if there is one. Elsewhere: do nothing."""
         if self._waiting and get_ident() == self._id and len(self._running) < MOST_NESTED:
             self._run_next()
 
     def _run_next(self) -> None:
         with self._lock:
             caller = next((one for one in self._waiting if one not in self._running), None)
-            if caller is None:  # a pause has run it
+            if caller is None:  # a `pause` has already run the piece
                 return
             waiting = self._waiting.pop(caller)
             future, fn = waiting.popleft()
@@ -86,8 +86,8 @@ thread = Thread()
 
 
 class Collector:
-    """Python's garbage collector, paused while the thread works: what it makes is in use until its work ends, and
-    looking at a million objects takes long. Only the thread uses it."""
+    """Python's garbage collector, paused while the thread works: the objects that the thread creates are in use until
+    its work ends, and scanning a million objects takes long. Only the thread uses it."""
 
     def __init__(self) -> None:
         self._bodies = 0

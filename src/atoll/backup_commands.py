@@ -1,4 +1,4 @@
-"""`atoll backup` and `atoll restore`: whole data directories, or stores in PostgreSQL, into one file and back."""
+"""`atoll backup` and `atoll restore`: back up a data directory or a store in PostgreSQL to a file, and restore it."""
 
 from __future__ import annotations
 
@@ -25,12 +25,10 @@ _NICENESS = 5
 def add_backup(backup: argparse.ArgumentParser) -> None:
     backup.description = (
         "Append a backup of a data directory to a file, while a server may use it. The first backup has everything,"
-        " later ones add what has changed. A backup that was ended goes on with the same command."
+        " later ones add what has changed. The same command resumes an interrupted backup."
     )
     backup.add_argument("--to", metavar="FILE", help="the file; it is made if it does not exist")
-    backup.add_argument("--data", help="the data directory (ATOLL_DATA)")
-    backup.add_argument("--store", help="a store in PostgreSQL instead (ATOLL_STORE)")
-    backup.add_argument("--region", action="append", default=[], help="only this region; may be repeated")
+    _add_place(backup, "a store in PostgreSQL instead (ATOLL_STORE)")
     backup.set_defaults(run=_back_up)
     actions = backup.add_subparsers(metavar="ACTION")
     verify = actions.add_parser("verify", help="read a backup and compare all checksums", description=_VERIFY)
@@ -39,7 +37,7 @@ def add_backup(backup: argparse.ArgumentParser) -> None:
     listing.set_defaults(run=_list)
     for action in (verify, listing):
         action.add_argument("file", metavar="FILE")
-    verify.add_argument("--number", type=int, help="which backup of the file; the last one if it is not given")
+    _add_number(verify)
 
 
 _VERIFY = "Read all of a backup and compare its checksums. Exit codes: 0 intact, 2 damaged or incomplete."
@@ -49,14 +47,23 @@ _LIST = "List the complete backups in a file, each with its number."
 def add_restore(restore: argparse.ArgumentParser) -> None:
     restore.description = (
         "Restore a backup into an empty data directory, or an empty store in PostgreSQL. No server can use it before"
-        " the restore is complete and verified. A restore that was ended goes on with the same command."
+        " the restore is complete and verified. The same command resumes an interrupted restore."
     )
     restore.add_argument("file", metavar="FILE", help="a file of `atoll backup`")
-    restore.add_argument("--data", help="the data directory (ATOLL_DATA)")
-    restore.add_argument("--store", help="a store in PostgreSQL instead")
-    restore.add_argument("--region", action="append", default=[], help="only this region; may be repeated")
-    restore.add_argument("--number", type=int, help="which backup of the file; the last one if it is not given")
+    _add_place(restore, "a store in PostgreSQL instead")
+    _add_number(restore)
     restore.set_defaults(run=_restore)
+
+
+def _add_place(parser: argparse.ArgumentParser, store: str) -> None:
+    """Where a backup is taken from or restored to; `store` is the help of this option."""
+    parser.add_argument("--data", help="the data directory (ATOLL_DATA)")
+    parser.add_argument("--store", help=store)
+    parser.add_argument("--region", action="append", default=[], help="only this region; may be repeated")
+
+
+def _add_number(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--number", type=int, help="which backup of the file; the last one if it is not given")
 
 
 def _back_up(options: argparse.Namespace) -> int:
@@ -66,7 +73,7 @@ def _back_up(options: argparse.Namespace) -> int:
     if not options.to:
         raise Refused("name the file of the backups: atoll backup --to FILE")
     with suppress(OSError):
-        os.nice(_NICENESS)  # a server on the same machine goes first
+        os.nice(_NICENESS)  # yield to a server on the same machine
     with exit_code() as code:
         with _source(options) as source:
             written = back_up(source, Path(options.to), options.region, SystemClock().now_ms())

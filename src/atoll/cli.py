@@ -11,16 +11,14 @@ from typing import NoReturn
 
 from atoll import __version__, logs
 from atoll.commands import COMMANDS, GROUPS
-from atoll.options import Refused
-
-INTERRUPTED = 130
+from atoll.options import INTERRUPTED, Refused
 
 
 def main(arguments: Sequence[str] | None = None, ready: Callable[[], object] = lambda: None) -> int:
-    """The exit code. Without `arguments`, it is the process's own command. `ready` is called when the command's
-    modules are there, before it runs."""
+    """Run a command; returns its exit code. `arguments` default to those of the process. `ready` is called before the
+    command runs, when its modules are imported."""
     if arguments is None:
-        os.umask(0o077)  # what Atoll creates is private
+        os.umask(0o077)  # files that Atoll creates are private
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         result: int = _run(words, ready)
@@ -54,7 +52,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parser_of(command: str | None = None) -> argparse.ArgumentParser:
-    """The parser, with the options of this command; None: of all commands."""
+    """The parser with the options of one command, or of all commands if None."""
     parser = _Parser(
         prog="atoll",
         usage="atoll COMMAND ...",

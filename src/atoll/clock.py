@@ -15,7 +15,8 @@ from typing import NamedTuple, Protocol
 COUNTER_BITS = 16
 
 LATEST_MS = 139_797_273_599_999
-"""The end of the year 6399. Stores keep times of versions as signed 64-bit numbers, which end in the year 6429."""
+"""The end of the year 6399, in milliseconds. Stores keep times of versions as signed 64-bit numbers, which last until
+the year 6429."""
 
 monotonic_ns = time.monotonic_ns
 """Nanoseconds on a clock that never goes back, to measure durations."""
@@ -79,15 +80,15 @@ class Stamp(NamedTuple):
     commit: int
     """Identifies the transaction."""
     reserves: int | None = None
-    """If set, the transaction must store this time as the bound that no version exceeds."""
+    """If set, the transaction must store this time as the new bound that no version exceeds."""
 
     def version(self, after: int = 0) -> Version:
-        """The version of an item that this transaction writes over one with the time `after`. It is always greater."""
+        """The version for an item whose stored version has the time `after`; always greater than that."""
         return Version(self.time if self.time > after else after + 1, self.region)
 
 
 _RESERVED = 1_000 << COUNTER_BITS
-"""One second."""
+"""One second: the lead of a new bound."""
 
 
 class HybridClock:

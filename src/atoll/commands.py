@@ -1,8 +1,8 @@
 """The commands of `atoll`, in the groups of its help.
 
-A command's module is imported when the command is used, so that no command waits for what others need. Its function
-`add` gives the command's parser its options, and sets `run`: a function of the parsed options that returns the exit
-code.
+A command's module is imported only when the command is used, so that no command waits for the imports of others. Its
+function `add` adds the options to the command's parser and sets `run`, a function of the parsed options that returns
+the exit code.
 """
 
 from __future__ import annotations

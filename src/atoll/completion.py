@@ -1,7 +1,7 @@
-"""`atoll completion`: what a shell completes.
+"""`atoll completion`: complete command lines in shells.
 
-At each Tab, the script of a shell runs `atoll completion words`, with the words of the line on standard input. The
-answer is a candidate a line, with its description after a tab. The line `:files` stands for names of files.
+At each Tab, the shell's script runs `atoll completion words`, with the words of the line on standard input. The output
+has one candidate per line, with its description after a tab. The line `:files` stands for file names.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def candidates(words: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """What the last word may become, with descriptions. The first word is the command."""
+    """The completions of the last word, with descriptions. The first word is the command."""
     *before, current = words
     if not before:
         found = [(name, command.summary) for name, command in COMMANDS.items()]
@@ -134,7 +134,7 @@ def _help(action: argparse.Action) -> str:
 
 
 def _below(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    """Its subcommands."""
+    """The parser's subcommands."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             return dict(action.choices)
@@ -154,7 +154,7 @@ def _values(
 
 
 def _tables(words: Sequence[str]) -> list[str]:
-    """The tables at the endpoint that the line names. None, if it does not answer at once."""
+    """The tables at the endpoint that the line names; empty if it does not answer at once."""
     given = dict(pairwise(words))
     place = given.get("--endpoint-url") or given.get("--endpoint") or ""
     try:

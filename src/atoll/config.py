@@ -32,9 +32,9 @@ class Config:
     store: str = field(default="", repr=False)
     """The URL of a PostgreSQL database that several front ends share; it may have a password."""
     read_store: str = field(default="", repr=False)
-    """The URL of replicas for eventually consistent reads."""
+    """The URL of PostgreSQL replicas for eventually consistent reads."""
     region: str = "us-east-1"
-    """The default region: that of requests that name none."""
+    """The default region: requests that name no region get it."""
     more_regions: Sequence[str] = ()
     """Further regions that are always open."""
     only_regions: bool = False
@@ -47,24 +47,24 @@ class Config:
     """How to verify the certificates of peers; None trusts the certificate authorities of the system."""
     workers: int = 1
     auth: str = "none"
-    """none, sigv4, iam or iam-log"""
+    """One of "none", "sigv4", "iam" or "iam-log"."""
     clock: str = "system"
-    """system, or manual: starts at the real time and moves only on request."""
+    """Either "system", or "manual": it starts at the real time and moves only on request."""
     durability: str = "full"
     on_damage: str = "stop"
-    """stop or serve: whether a damaged store takes writes."""
+    """Either "stop" or "serve": whether a damaged store accepts writes."""
     unclosed: Collection[Path] | None = None
-    """The directories of the stores that were not closed; None looks when a store is opened."""
+    """The directories of stores that were not closed; None: each store is examined when it is opened."""
     reserves: bool = False
     """Whether to hold disk space back, so that data can be deleted from a full disk."""
     tls: SSLContext | None = None
     """A context with the server's certificate, to serve HTTPS; None serves HTTP."""
     slow_ms: int | None = None
-    """Log requests that take at least this long; None logs none."""
+    """Requests that take at least this long are logged; None logs none."""
     otel: bool = False
     """Whether each serving process exports spans and metrics (OpenTelemetry)."""
     telemetry: Telemetry | None = None
-    """What exports those of this process."""
+    """The exporter of this process."""
     access_log: bool = False
     """Whether to log each request."""
     credentials: Path | None = None
@@ -72,32 +72,32 @@ class Config:
     policies: Path | None = None
     """The file that declares users, groups and roles; None is the one in the data directory."""
     declared: Mapping[str, Any] | None = None
-    """More such declarations."""
+    """Further declarations, in the form of that file."""
     session_key: Path | None = None
     """The file of the key of session tokens; None is the one in the data directory."""
     vault: Vault = PLAIN
-    """Encrypts the secrets in the credentials file and the key of session tokens."""
+    """Encrypts the credentials file's secrets and the session tokens' key."""
     audit_log: Path | None = None
     audit_log_bytes: int = 100 * 1024**2
-    """The audit log is rotated when it is larger."""
+    """The audit log is rotated when it exceeds this size."""
     admin_token: str = ""
     memory_limit: int = memory.LIMIT_BYTES
-    """Bytes of requests and answers in flight, for each process."""
+    """The most bytes of requests and answers in flight, in each process."""
     max_connections: int = 1_000
-    """For each process."""
+    """The most connections of each process."""
     max_regions: int = 64
-    """Regions that are open at a time."""
+    """The most regions that are open at a time."""
     cors_origins: Sequence[str] = ()
     allowed_hosts: Sequence[str] = ()
     buckets: Buckets | None = None
-    """Where exports and imports find their files; None is a directory of the data directory, or memory."""
+    """The buckets of exports and imports; None means a directory in the data directory, or memory."""
     kinesis: str = ""
-    """The URL of the Kinesis streams that get changes; see `transfer.kinesis`."""
+    """The URL of the Kinesis endpoint that gets changes; see `transfer.kinesis`."""
     functions: Registry = field(default_factory=Registry)
     console_port: int | None = None
     """The port of the console that starts with the server; None starts none."""
     tables: Declarations | None = None
-    """Tables of the default region, to be made at the start."""
+    """Tables of the default region that are created at the start."""
     settings: Settings = field(default_factory=Settings)
 
     @property
@@ -109,7 +109,7 @@ class Config:
         return region in self.regions or not (self.only_regions or region in self.peers)
 
     def replicable(self, region: str) -> bool:
-        """Whether a table may have a replica in the region: it was named, or it is a peer's."""
+        """Whether a table may have a replica in the region: only in a named region or a peer's."""
         return region in self.regions or region in self.peers
 
     @property
@@ -130,7 +130,7 @@ class Config:
 
     @property
     def peer_credentials_file(self) -> Path | None:
-        """None if the node has no peers."""
+        """The file with the peering credentials; None if the node has no peers."""
         return self.peer_credentials or (self.credentials_file if self.peers else None)
 
     @property
@@ -146,7 +146,8 @@ class Config:
 
     @property
     def browsers(self) -> Browsers:
-        """`Host` is checked where a page in a browser of this machine could reach what others cannot."""
+        """The rules for browsers. `Host` is checked if the server is on loopback without authentication: there a web
+        page in a local browser could reach what other machines cannot."""
         return Browsers(self.cors_origins, self.allowed_hosts if self.loopback and self.auth == "none" else None)
 
     @property

@@ -1,4 +1,4 @@
-"""`atoll credentials`: manage the access keys, those of clients and those of other servers."""
+"""`atoll credentials`: manage access keys, of clients and for peering with other servers."""
 
 from __future__ import annotations
 

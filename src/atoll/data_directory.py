@@ -1,9 +1,9 @@
-"""The data directory: where the stores are, who may use it, and whether it has room.
+"""The data directory: the paths of stores, the lock against a second server, and the free disk space.
 
 DIR/<region>/atoll.db             a store of the default account
 DIR/<account>/<region>/atoll.db   a store of another account
 DIR/reserve                       disk space held back for deletions, see `storage.reserve`
-DIR/server.lock                   held by a server of several workers
+DIR/server.lock                   held by a server with several workers
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from atoll.storage.reserve import Reserve
 from atoll.storage.sqlite import FILE_NAME, SQLiteEngine
 from atoll.storage.sqlitefile import FORMAT_VERSION, identity
 
-# Region names in AWS's form, and the two that are usual with DynamoDB Local. Each is the name of a directory.
+# Region names in AWS's form, and two that users of DynamoDB Local often choose. Each is the name of a directory.
 REGION_NAME = re.compile(r"local|localhost|(?=.{,63}$)[a-z]{2,}(-[a-z0-9]+)+")
 
 LITTLE_ROOM_BYTES = reserve.BYTES
@@ -67,8 +67,8 @@ class DataDirectory:
         return (self.store(region) / FILE_NAME).is_file()
 
     def stored_regions(self, accounts: Iterable[str] = ()) -> set[str]:
-        """Regions of the default account and of these that already have a store; their background work goes on even
-        without requests. Ignores directories without a region's name, such as copies."""
+        """The regions of the default account and of these accounts that already have a store. Their background work
+        must run even without requests. Ignores directories without a region's name, such as copies."""
         others = {
             f"{account}/{path.parent.name}"
             for account in accounts
@@ -79,7 +79,7 @@ class DataDirectory:
 
     def _own_stored_regions(self) -> set[str]:
         stores = {path for name in (FILE_NAME, migration.NEW_NAME) for path in self._stores.glob(f"*/{name}")}
-        if self._stores != self._path:  # format 1 knew no accounts
+        if self._stores != self._path:  # format 1 had no accounts
             stores |= {path for path in self._path.glob(f"*/{FILE_NAME}") if migration.has_old_rows(path.parent)}
         return {path.parent.name for path in stores if REGION_NAME.fullmatch(path.parent.name)}
 
@@ -91,7 +91,7 @@ class DataDirectory:
         """The directory of the store that a migration would read."""
         directory = self.store(region)
         if not (directory / FILE_NAME).exists() and migration.has_old_rows(self._path / region):
-            return self._path / region  # format 1 knew no accounts; an interrupted migration goes on
+            return self._path / region  # format 1 had no accounts; this also resumes an interrupted migration
         return directory
 
     async def migrate(self, region: str, health: Health) -> None:
@@ -126,7 +126,7 @@ class DataDirectory:
 
 
 def _has_files() -> bool:
-    """Whether this process may open one more file. SQLite does not tell why it could not."""
+    """Whether this process may open one more file. SQLite's error does not say whether that was the cause."""
     try:
         os.close(os.open(os.devnull, os.O_RDONLY))
     except OSError as error:
@@ -135,8 +135,8 @@ def _has_files() -> bool:
 
 
 def claim(path: Path) -> FileLock:
-    """Take the data directory for a server of several workers, whose stores are locked by each worker. Raises `Locked`
-    if another one has it."""
+    """Lock the data directory for a server with several workers, which share the locks of stores. Raises `Locked` if
+    another server has it."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = FileLock(path / "server.lock")
     if not lock.try_acquire():
@@ -146,13 +146,14 @@ def claim(path: Path) -> FileLock:
 
 
 def warn_of_readers(path: Path) -> None:
-    """Files that Atoll creates are private. What existed before keeps its mode."""
+    """Warn if other users can read the directory. Files that Atoll creates are private; an existing directory keeps its
+    mode."""
     if path.exists() and stat.S_IMODE(path.stat().st_mode) & (stat.S_IRWXG | stat.S_IRWXO):
         _log.warning("other users of this machine can reach %s: consider chmod 700", path)
 
 
 class StoreFile:
-    """The file of an open store, as the file system shows it: whether it is still there, and whether it has room."""
+    """Looks at the file of an open store: whether it still exists, and whether the disk has room."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

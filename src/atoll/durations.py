@@ -1,4 +1,4 @@
-"""Durations and times in the bodies of requests and in options."""
+"""Parse durations and times in requests and options."""
 
 from __future__ import annotations
 
@@ -42,6 +42,6 @@ def time_ms(value: object) -> int:
 
 
 def instant(seconds: float) -> float:
-    """A time that a request gives in seconds since 1970, brought within 1970 to 9999. Nothing lies outside of these
-    years, so each operation refuses such a time, or finds nothing there, as with any other; only arithmetic fails."""
+    """Seconds since 1970 from a request, limited to the years 1970 to 9999, since arithmetic fails with other times.
+    Operations treat such a time like any time without data."""
     return min(max(seconds, 0.0), limits.LAST_TIME_MS / 1000)

@@ -1,12 +1,13 @@
-"""The work of the services beside the tables, minute by minute: metrics are collected, then what reads them acts.
+"""The background work of metrics, alarms and auto scaling: each minute, collect metrics, then run the services that
+read them.
 
-Each process collects what it has measured. Only the one that holds the region's lease runs the `Work` of the services,
-in the order of `works`: alarms see the metrics of the last minute, and auto scaling the alarms. Work is not kept in the
-due index of the store, because most minutes it changes nothing: each service knows what is due next from what it has
-read, and says so.
+Each process collects its own measurements. Only the process that holds the region's lease runs the `Work` of the
+services, in the order of `works`: alarms see the metrics of the last minute, and auto scaling sees the alarms. This
+work is not in the store's due index, because it changes nothing in most minutes. Each service returns when its next
+work is due.
 
-With several processes the others may store their last minute a little later, so work runs `LAG_MS` late: to it the
-clock is slow.
+Other processes may store their last minute a little later, so with several processes work runs with a clock that is
+`LAG_MS` slow.
 """
 
 from __future__ import annotations
@@ -29,26 +30,26 @@ from atoll.metrics.upkeep import Upkeep
 from atoll.triggers.functions import Functions
 
 LOOK_AGAIN_MS = 1_000
-"""The longest interval between two looks for work: a minute may have ended, or another process left some."""
+"""The longest interval between two checks for work: a minute may have ended, or another process stopped."""
 RETRY_MS = 5_000
 LAG_MS = 2_000
 
 
 class Work(Protocol):
     async def settle(self, now_ms: int) -> int | None:
-        """Do all that is due at `now_ms`; return when more is due, None if only a request can cause any. It is called
+        """Do all work that is due at `now_ms`; returns when more is due, None if only a request can cause more. Called
         at least once a second, so it must cost little when nothing is due. Requests that cause work wake the region
         (`Region.wake`)."""
 
     async def stop(self) -> None:
-        """End what runs in the background. No `settle` follows."""
+        """End tasks in the background. No `settle` follows."""
 
 
 class Evaluation:
     """Runs the work of one region. `run` works in the background, `settle` returns when all due work is done."""
 
     def __init__(self, region: Region, works: Sequence[Work], *, alone: bool) -> None:
-        """`alone`: no other process has the store."""
+        """`alone`: no other process uses the store."""
         self.wake_ms: int | None = None
         """When the work of a service is due next, as far as the last look showed."""
         self._region = region
@@ -78,7 +79,7 @@ class Evaluation:
                 await asyncio.wait_for(self._woken.wait(), wait_ms / 1000)
 
     async def settle(self) -> int | None:
-        """Do all due work; return when the next is due. If one part fails, the others still run, and the errors are
+        """Do all due work; returns when the next is due. If one part fails, the others still run, and the errors are
         raised at the end."""
         region = self._region
         async with self._passing:
@@ -100,7 +101,7 @@ class Evaluation:
         return earliest([collected_ms, self.wake_ms])
 
     async def stop(self) -> None:
-        """End `run`, and store what was measured."""
+        """End `run`, and store the last measurements."""
         self._stopping = True
         self.wake()
         async with self._passing:
@@ -114,11 +115,11 @@ class Evaluation:
 
 
 def works(region: Region, functions: Callable[[], Functions]) -> list[Work]:
-    """The work of the services, in the order in which it runs. `functions` are those that alarms may call."""
+    """The work of the services, in the order of execution. `functions` are those that alarms may call."""
     scaling = ScalingWork(region)
     acts: dict[str, Act] = {AUTO_SCALING: scaling.act}
     alarms = Alarms(region, Actions(region, functions, acts))
-    # What is due by a schedule comes first; what the alarms have begun may be due at once.
+    # Schedules come first, then alarms, then auto scaling, because alarms may cause due work there.
     return [Steps(region), scaling, alarms, scaling, Upkeep(region), InsightsUpkeep(region)]
 
 

@@ -1,4 +1,4 @@
-"""The front of a node: its gateway, with the routes of the protocols beside DynamoDB's, and what answers them."""
+"""Build the gateway of a node: the routes of all protocols, and the objects that answer them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 
 def account_region(config: Config, callers: Identities, account: str, region: str) -> str:
-    """The name by which the node knows a region of an account. Raises for an account that is not declared."""
+    """The node's key of an account's region (`Region.key`). Raises for an undeclared account."""
     if account == config.settings.account:
         return region
     if account not in callers.directory.accounts or ACCOUNT.fullmatch(account) is None:
@@ -58,7 +58,7 @@ def meter(config: Config) -> Meter:
 
 
 def region_settings(config: Config, callers: Identities, name: str) -> tuple[str, Settings]:
-    """The name and the settings of a region that the node knows by this name. Raises for one that it does not serve."""
+    """The name and settings of the region with this key. Raises for a region that the node does not serve."""
     account, slash, plain = name.rpartition("/")
     if (slash and account not in callers.directory.accounts) or REGION_NAME.fullmatch(plain) is None:
         raise requests.invalid_region(name)
@@ -80,7 +80,7 @@ def environment(config: Config, region: Region) -> dict[str, str]:
 
 
 class Shared(Protocol):
-    """What front ends share that use one store."""
+    """The objects that front ends of one store share."""
 
     @property
     def credentials(self) -> CredentialsSource: ...
@@ -92,7 +92,7 @@ class Shared(Protocol):
 
 
 def shared_store(config: Config) -> SharedStore | None:
-    """The store of a node that shares one."""
+    """The shared store of a node; None if it has none."""
     if not config.store:
         return None
     from atoll.shared_store import SharedStore  # its driver is an extra
@@ -103,7 +103,7 @@ def shared_store(config: Config) -> SharedStore | None:
 
 
 def watch(health: Health, region: str, data: DataDirectory | None, shared: SharedStore | None) -> None:
-    """Show the health of a region what is around its store: the disk, or servers that replicate it."""
+    """Connect the health of a region to the environment of its store: the disk, or servers that replicate the store."""
     if data is not None:
         health.look = data.look(region).look
     if shared is not None:
@@ -111,8 +111,8 @@ def watch(health: Health, region: str, data: DataDirectory | None, shared: Share
 
 
 def identities(config: Config, shared: Shared | None = None) -> Identities:
-    """Who may sign requests, by the files of the node, or by what is `shared`. Raises `BadCredentials` and
-    `BadDirectory`."""
+    """The identities that may sign requests, from the node's files or from the `shared` store. Raises `BadCredentials`
+    and `BadDirectory`."""
     account = config.settings.account
     path = config.credentials_file if config.auth != "none" else None
     credentials: CredentialsSource | None = None if path is None else Credentials(path, config.vault)
@@ -126,7 +126,7 @@ def identities(config: Config, shared: Shared | None = None) -> Identities:
     if shared is not None:
         found.append(shared.principals)
     if config.session_key is not None:
-        load_key(config.session_key, config.vault)  # report a faulty one now
+        load_key(config.session_key, config.vault)  # to report a faulty file now
     key = config.session_key or (None if config.data is None else config.data / KEY_FILE)
     declared = Declared(found, account, config.declared)
     if any(one.providers for one in declared.directory.accounts.values()):
@@ -148,8 +148,8 @@ def gateway(
     examine: Callable[[], Awaitable[Mapping[str, StoreHealth]]],
     faults: Faults,
 ) -> Gateway:
-    """Signatures are checked by `clock`; `subjects` are those of the desk; `region_of` returns a region of an account;
-    `peers` answers peers' questions."""
+    """The gateway. `clock` is for checking signatures; `subjects` are those of the desk; `region_of` returns a region
+    of an account; `peers` answers peers' questions."""
     signs = config.auth != "none"
     encoder = Encoder()
     auditor = Auditor(
@@ -203,7 +203,7 @@ def _call(
     encoder: Encoder,
     faults: Faults,
 ) -> Call:
-    """What runs operations: authorized, logged if they are slow, and audited."""
+    """The function that runs operations: with authorization, the log of slow ones, and the audit log."""
     authorizer = None
     if config.evaluates:
         authorizer = Authorizer(

@@ -1,7 +1,7 @@
-"""How far the servers that replicate the primary are behind.
+"""Measure the lag of the servers that replicate the PostgreSQL primary.
 
-Once a second the position of the primary's log is noted with the time. A server that has replayed up to a position is
-behind by the age of the first note beyond it. So no clocks are compared, and an idle primary makes nobody late.
+Once a second, the position of the primary's WAL is noted with the time. The lag of a server that has replayed up to a
+position is the age of the first note beyond it. So no clocks are compared, and an idle primary causes no lag.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from atoll.storage.postgresql.cluster import Cluster
 from atoll.storage.postgresql.connection import Lost, Undone
 
 MOST_S = 10.0
-"""Reads from a replica that is further behind are reported as a problem."""
+"""A greater lag of the replica that serves reads is reported as a problem."""
 _NOTES = 3_600
 _PATIENCE_S = 1.0
 _FAILURES = (Lost, Undone, Unavailable, TimeoutError, asyncpg.PostgresError)
-"""They pass: for instance, a primary that has just become a standby tells no position."""
+"""Transient errors: for instance, a primary that has just become a standby reports no position."""
 _NEVER = (asyncpg.FeatureNotSupportedError, asyncpg.InsufficientPrivilegeError, Corrupt)
-"""The primary never tells its position: Aurora does not, and others may lack the function."""
+"""Permanent errors: Aurora does not report its position, and other servers may lack the function."""
 
 READS = "replica"
-"""The name of the server that reads go to."""
+"""The name of the server that serves reads."""
 
 
 class Notes:
-    """The positions that the primary had reached at some times."""
+    """The positions of the primary's WAL at some times."""
 
     def __init__(self) -> None:
         self._notes: deque[tuple[float, int]] = deque(maxlen=_NOTES)
@@ -46,7 +46,7 @@ class Notes:
             self._notes.append((now, position))
 
     def behind(self, now: float, position: int) -> float:
-        """Seconds."""
+        """The lag in seconds of a server at this position."""
         return next((now - then for then, noted in self._notes if noted > position), 0.0)
 
 
@@ -61,11 +61,12 @@ class Lag:
         self._seconds: dict[str, float | None] = {}
 
     def seconds(self) -> Mapping[str, float | None]:
-        """Of the replica that reads go to, and of the standbys that the store's user may see. None: it is unknown."""
+        """The lag in seconds of the replica that serves reads, and of the standbys that the store's user may see; None
+        if unknown."""
         return self._seconds
 
     def found(self) -> Found:
-        """For `Health.look`."""
+        """The problem for `Health.look`, if the lag is too great."""
         behind = self._seconds.get(READS)
         return {} if behind is None or behind <= MOST_S else {LAGGING: f"{behind:.0f} seconds"}
 

@@ -14,7 +14,7 @@ NUMBER_DIGITS = 38
 NUMBER_MAX_EXPONENT = 125
 NUMBER_MIN_EXPONENT = -130
 
-# Where the size of an item alone bounds an update, not that of its statement, too: measured in October 2026.
+# The regions in which only the item's size limits an update, not the size of its statement: measured in October 2026.
 REGIONS_WITHOUT_STATEMENT_SIZES = frozenset(
     """
     ap-south-2 ap-southeast-6 ap-southeast-7 ca-central-1 eu-central-2 eu-south-1 eu-south-2 eu-west-1 me-central-1
@@ -57,7 +57,7 @@ ACCOUNT_READ_UNITS = 80_000
 ACCOUNT_WRITE_UNITS = 80_000
 TABLE_READ_UNITS = 40_000
 TABLE_WRITE_UNITS = 40_000
-# Vector indexes of a table; a search's results; the bytes below which no search and no write of an entry is charged.
+# Vector indexes of a table; results of a search; the least bytes that a search and a write of an entry are charged.
 VECTOR_INDEXES = 5
 VECTOR_DIMENSIONS = 4_096
 VECTOR_FILTERS = 18
@@ -79,11 +79,11 @@ PROTECTION_INTERVAL_MS = 15_000
 # The initial throughput of a new on-demand table ("Understanding DynamoDB warm throughput").
 WARM_READ_UNITS = 12_000
 WARM_WRITE_UNITS = 4_000
-# Unused units that a table or index can use later ("Burst capacity").
+# How long a table or index accumulates unused units ("Burst capacity").
 BURST_SECONDS = 300
 # An on-demand table may double its previous peak within this time.
 GROWTH_INTERVAL_MS = 30 * 60 * 1000
-# Contributor insights: the rules of an account in a region; of a report its contributors and its time.
+# Contributor insights: the rules of an account in a region; the contributors and the time span of a report.
 INSIGHT_RULES = 100
 INSIGHT_RULES_PAGE = 500
 INSIGHT_CONTRIBUTORS = 100
@@ -95,7 +95,7 @@ PARTITION_WRITE_UNITS = 1_000
 PARTITION_BYTES = 10 * 1024**3
 # Atoll's own: each partition is a shard with its own rows, so high throughput must not fill the store with shards.
 PARTITIONS = 1_000
-# Atoll's own: after so many changes of a partition, look whether the table has outgrown its partitions.
+# Atoll's own: after this many changes of a partition, check whether the table has outgrown its partitions.
 SPLIT_CHECK_CHANGES = 1_024
 
 # Streams
@@ -116,7 +116,7 @@ CONFLICTS_KEPT = 1_000
 EXPIRED_ELSEWHERE_SECONDS = 60
 """A replica deletes an expired item that another region wrote if that region has not done so after this time."""
 SOURCE_MS = 24 * 3600 * 1000
-"""A replica cannot be deleted so soon after it invited another one."""
+"""A replica cannot be deleted within this time after it invited another one."""
 
 # Time to live (Developer Guide: no item that expired more than five years ago is deleted). The API Reference speaks of
 # one change an hour; the service was measured to accept the next one after 31 minutes.
@@ -145,7 +145,7 @@ ALARM_HISTORY_DATA_CHARS = 4_095
 ALARM_SUMMARY_CHARS = 255
 ALARM_SPAN_SECONDS = 24 * 3600
 ALARM_LONG_SPAN_SECONDS = 7 * 24 * 3600
-"""For periods of an hour or more."""
+"""The limit for periods of an hour or more."""
 ALARM_METRICS = 10
 COMPOSITE_CHILDREN = 100
 COMPOSITE_ELEMENTS = 500
@@ -156,11 +156,11 @@ MATH_EXPRESSION_CHARS = 2_048
 # Atoll's own
 MATH_DEPTH = 40
 MATH_POINTS = 2_000_000
-"""The points that one expression may compute."""
+"""The most points that one expression may compute."""
 
 RESOURCE_POLICY_BYTES = 20_480
 RESOURCE_POLICY_INTERVAL_MS = 15_000
-"""Between changes of the policy of one resource."""
+"""The least time between two changes of a resource's policy."""
 # Point-in-time recovery and backups (API Reference, UpdateContinuousBackups; measured)
 RECOVERY_DAYS = 35
 RECOVERY_LAG_MS = 300_000
@@ -169,7 +169,7 @@ SYSTEM_BACKUP_MS = 35 * 24 * 3600 * 1000
 RESTORES = 50
 IMPORTS = 50
 BULK_OPERATIONS = 50
-"""At once; assumed."""
+"""The most at the same time; assumed."""
 EXPORTS_LISTED = 10
 EXPORTS_KEPT_MS = 90 * 24 * 3600 * 1000
 EXPORT_TOKEN_MS = 8 * 3600 * 1000
@@ -178,7 +178,7 @@ EXPORT_TOKEN_MS = 8 * 3600 * 1000
 # Metrics ("CloudWatch service quotas"; API Reference, PutMetricData, GetMetricData, GetMetricStatistics, ListMetrics)
 METRICS_PAGE = 500
 METRICS_LISTED_MS = 14 * 24 * 3600 * 1000
-"""A metric without a datapoint for so long is not listed; nor are older datapoints taken."""
+"""A metric without a datapoint for this long is not listed, and older datapoints are refused."""
 METRICS_RECENT_MS = 4 * 3600 * 1000
 """RecentlyActive PT3H: three hours, give or take 50 minutes."""
 METRIC_DATA = 1_000
@@ -187,6 +187,8 @@ METRIC_VALUE = 2.0**360
 METRIC_AHEAD_MS = 2 * 3600 * 1000
 METRIC_QUERIES = 500
 METRIC_DATAPOINTS = 100_800
+METRIC_SECONDS_MS = 3 * 3600 * 1000
+"""A request that begins earlier has periods of whole minutes."""
 STATISTICS_POINTS = 1_440
 LATEST_SECOND = 1 << 35
 """The times that requests may name lie within a thousand years of 1970."""
@@ -198,23 +200,23 @@ METRIC_SEARCHED_MS = 14 * 24 * 3600 * 1000
 # Application Auto Scaling: its quotas and API reference
 SCALABLE_TARGETS = 5_000
 SCALING_POLICIES = 50
-"""Of a target."""
+"""The most for each target."""
 SCHEDULED_ACTIONS = 200
-"""Of a target."""
+"""The most for each target."""
 SCALING_ACTIVITIES_MS = 42 * 24 * 3600 * 1000
 SCALING_ACTIVITIES = 20_000
-"""Of a region. Atoll's own."""
+"""The most for each region; Atoll's own."""
 SCALING_PAGE = 50
 SCALING_POLICIES_PAGE = 10
 PREDEFINED_TARGET_PERCENT = (10.0, 90.0)
 CUSTOMIZED_TARGET = (8.51592e-109, 1.174271e108)
 SCALE_IN_MARGIN_PERCENT = 20.0
-"""So many percentage points lies the threshold of scaling in below the target."""
+"""The threshold of scaling in is this many percentage points below the target."""
 FIRST_SCHEDULED_YEAR = 1970
 LAST_SCHEDULED_YEAR = 2199
-"""Of cron expressions."""
+"""The years of cron expressions."""
 SCALABLE_TARGET_TAGS = 50
 CUSTOMIZED_METRIC_DIMENSIONS = 30
 CUSTOMIZED_METRIC_CHARS = 255
 LAST_TIME_MS = 253_402_300_799_999
-"""The end of the year 9999, to which the times of requests are bounded."""
+"""The end of the year 9999: later times of requests are treated as this one."""

@@ -1,11 +1,11 @@
-"""The log: one stream of one record shape, as text for people or as JSON for programs.
+"""The log: one stream of records with one shape, as text for people or as JSON for programs.
 
 A record is a sentence with fields. Callers pass fields as `extra={"region": ...}`; a line that belongs to a request has
 the field `request_id`, which the answer carries as `x-amzn-RequestId`. The fields of JSON are
 
     time, level, message, source, pid     always; `source` is the module
     region, operation, table, ...         what the caller passed
-    traceback                             of an unexpected error
+    traceback                             for an unexpected error
 
 and a line of text is the time, the LEVEL, the message, then pid and the caller's fields as key=value; a traceback
 follows on lines of its own.
@@ -25,7 +25,7 @@ FORMATS = ("text", "json")
 LEVELS = ("debug", "info", "warning", "error")
 
 EVERY_S = 60
-"""Seconds for which a line stands for others like it."""
+"""The seconds within which equal lines are logged only once."""
 
 _STANDARD = {*logging.makeLogRecord({}).__dict__, "message", "asctime", "taskName"}
 
@@ -48,7 +48,7 @@ def _uncaught(kind: type[BaseException], error: BaseException, traceback: Traceb
 
 
 def refuse(reason: str) -> None:
-    """Say why the program ends before it has served: a plain line, unless the log is JSON."""
+    """Print why the program ends before it serves: a plain line, or a record if the log is JSON."""
     if any(isinstance(handler.formatter, _Json) for handler in logging.getLogger().handlers):
         logging.getLogger("atoll").critical("%s", reason)
     else:
@@ -56,14 +56,14 @@ def refuse(reason: str) -> None:
 
 
 class Tenths:
-    """Tells when work has come to a further tenth of its part: then its progress is worth a line."""
+    """Detects each further tenth of work, to log its progress."""
 
     def __init__(self) -> None:
         self._part = ""
         self._tenth = -1
 
     def passed(self, done: float, total: float, part: str = "") -> int | None:
-        """The tenth, if it is a further one."""
+        """The tenth that was reached, if it is a further one; otherwise None."""
         tenth = int(done * 10 / total) if total else 0
         if part == self._part and tenth <= self._tenth:
             return None
@@ -109,12 +109,13 @@ def _value(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """The text in one line: who chooses parts of a message begins no line, and commands no terminal."""
+    """The text in one line without control characters: clients choose parts of messages, and must not forge lines or
+    control a terminal."""
     return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 class _Same(logging.Filter):
-    """Leaves out a record that is the same as the last of its source, for a minute."""
+    """Drops a record that equals the last one of its source, for a minute."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -134,8 +135,8 @@ class _Same(logging.Filter):
 
 
 class Repeats:
-    """Logs what may come with every request: the first of a kind at once, after that at most one line in `every_s`
-    seconds, with the number of those not logged."""
+    """Logs events that may occur with every request: the first of a kind at once, then at most one line in `every_s`
+    seconds, with the number of events not logged."""
 
     def __init__(self, log: logging.Logger, now_ns: Callable[[], int], every_s: int = EVERY_S) -> None:
         self._log = log

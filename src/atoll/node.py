@@ -1,7 +1,7 @@
-"""One node: it connects the regions and their engines, the server, and the loop of background work.
+"""One node: it connects the regions and their engines, the server, and the background work, and moves a manual clock.
 
-Besides tests and the command line, only this module starts a loop. `regions` decides when a region's store is opened
-and closed, `data_directory` where it is. A request's region is the one in its signature.
+`regions` decides when a region's store is opened and closed; `data_directory` has its path; `region_work` runs the
+background work of an open region. A request's region is the one in its signature.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 from atoll import errors, front, limits
 from atoll.admission import Admission
-from atoll.api import search, services
+from atoll.api import services
 from atoll.api.authorization.auditing import Observed
 from atoll.api.authorization.explaining import Explanations
 from atoll.check.online import Checks
@@ -24,19 +24,17 @@ from atoll.check.start import is_closed, log_quick_checks
 from atoll.clock import Clock, ManualClock, SkewedClock, SystemClock
 from atoll.config import Config
 from atoll.data_directory import DataDirectory
-from atoll.database import background
 from atoll.database import format as fmt
 from atoll.database.footprint import Footprints
-from atoll.database.health import BACKGROUND, Health, StoreHealth
+from atoll.database.health import Health, StoreHealth
 from atoll.database.region import Region
 from atoll.errors import requests as request_errors
-from atoll.evaluation import Evaluation, earliest, works
 from atoll.faults.injection import Faults
 from atoll.peering import Peering
-from atoll.recovery.long_jobs import Runner
+from atoll.region_work import LOOK_AGAIN_MS, RegionWork
 from atoll.regions import Regions, ended, resume
 from atoll.security.audit import AuditLog
-from atoll.storage.engine import Corrupt, Engine, Snapshot
+from atoll.storage.engine import Corrupt, Engine
 from atoll.storage.memory import MemoryEngine
 from atoll.templates import declarations
 from atoll.transfer import kinesis
@@ -49,17 +47,10 @@ from atoll.wire.server import Server
 
 _log = logging.getLogger(__name__)
 
-# The longest interval between checks for background work left by another process of this node.
-LOOK_AGAIN_MS = 1_000
-RETRY_MS = 5_000
-# A region whose next work is farther away may be closed until then.
-REST_MS = 60_000
-
-
 ROUTINE = frozenset({fmt.ROTATE, fmt.TRIM, fmt.DROP_TOMBSTONES})
-"""Jobs that are due again and again, even if nothing else happens. A move of the clock stops for them only in its last
-`ROUTINE_MS`: shards that they would have closed before are trimmed at its end, and tombstones are dropped later. Nor
-does it stop for `evaluation` before."""
+"""Jobs that recur even without requests. A move of the clock stops for them, and for `evaluation`, only in its last
+`ROUTINE_MS`: shards that would have been closed earlier are trimmed at the end of the move anyway, and tombstones are
+dropped later."""
 
 ROUTINE_MS = 7 * limits.STREAM_RETENTION_MS
 
@@ -92,8 +83,7 @@ class Node:
         self.operations = [one.name for one in services.of(services.DYNAMODB)]
         self.triggers: dict[str, Triggers] = {}
         self._buckets_of_files = config.kept_buckets
-        self.runners: dict[str, Runner] = {}
-        self.evaluations: dict[str, Evaluation] = {}
+        self.work: dict[str, RegionWork] = {}
         """Of the open regions."""
         self.health: dict[str, Health] = {}
         self.server: Server | None = None
@@ -101,10 +91,6 @@ class Node:
         self._checks = Checks()
         self._admission = Admission(config, self.clock, self._data, self.shared)
         self._background: set[asyncio.Task[None]] = set()
-        self._loops: dict[str, asyncio.Event] = {}
-        """By which the background work of an open region is woken."""
-        self._resting: set[str] = set()
-        """Regions whose background work waits."""
         self._finishing: asyncio.Task[None] | None = None
         """Sets what is declared of tables."""
         self._stop_asked = asyncio.Event()
@@ -150,12 +136,12 @@ class Node:
         await log_quick_checks([self.region(name) for name in unclosed])
         await self.peering.log_lost(list(self.regions.values()))
         self._run(self._tend())
-        # Only one of several processes reports it.
+        # Only one of several processes logs them.
         if config.functions.functions and await self.region().engine.lease():
             self.triggers[config.region].functions.load()
 
     def _stored(self, accounts: Iterable[str]) -> set[str]:
-        """The named regions and those with a store, of these accounts. None answers before it is migrated."""
+        """The named regions and those with a store, of these accounts. They refuse requests until they are migrated."""
         names = set(self.config.regions)
         stores = self._data or self.shared
         for name in stores.stored_regions(accounts) if stores is not None else ():
@@ -194,8 +180,10 @@ class Node:
             await ended("triggers", *(triggers.stop() for triggers in self.triggers.values()))
         for region in self.regions.values():
             region.wake()
-        await ended("global table work", *(runner.stop() for runner in self.runners.values()))
-        await ended("alarms", *(evaluation.stop() for evaluation in self.evaluations.values()))
+        for work in self.work.values():
+            work.end_jobs()
+        await ended("long jobs", *(work.runner.stop() for work in self.work.values()))
+        await ended("alarms", *(work.evaluation.stop() for work in self.work.values()))
         await ended("background work", *self._background)
         await ended("the stores", self._regions.close())
         if self.shared is not None:
@@ -226,23 +214,21 @@ class Node:
             await self.settle()
 
     async def settle(self, uncounted: Set[bytes] = frozenset()) -> int | None:
-        """Run the work that is due; return the time of the next job whose kind is not `uncounted`. Overdue work that
-        could not run does not count either."""
+        """Run the work that is due; returns the time of the next job, ignoring `uncounted` kinds and overdue work that
+        could not run."""
         await self._evaluate()
-        open_ = list(self.regions.values())
-        wakes = [await background.settle(one, uncounted=uncounted) for one in open_ if await one.engine.lease()]
+        open_ = list(self.work.values())
+        wakes = [await work.settle(uncounted) for work in open_]
         wakes.append(await self.peering.settle())
-        for region in open_:
-            if await region.engine.lease():
-                wakes.append(await self.runners[region.key].settle())
+        wakes += [await work.settle_runner() for work in open_]
         wakes += [await triggers.settle() for triggers in list(self.triggers.values())]
-        evaluated = await self._evaluate()  # again, since all of this is measured
+        evaluated = await self._evaluate()  # again, because the work above produces measurements
         wakes += evaluated if not uncounted else ()
         now_ms = self.clock.now_ms()
         return min((wake_ms for wake_ms in wakes if wake_ms is not None and wake_ms > now_ms), default=None)
 
     async def _evaluate(self) -> list[int | None]:
-        return [await evaluation.settle() for evaluation in list(self.evaluations.values())]
+        return [await work.evaluation.settle() for work in list(self.work.values())]
 
     async def examine(self) -> dict[str, StoreHealth]:
         """The health of each region's store."""
@@ -282,7 +268,8 @@ class Node:
         return self.region(name)
 
     def has_store(self, name: str) -> bool:
-        """Raises while the region is migrated: between the renames no file has the store's name."""
+        """Whether the region has a store. Raises during its migration: between the renames no file has the store's
+        name."""
         if name in self.health and self.health[name].progress is not None:
             raise errors.internal()
         return self._is_stored(name)
@@ -307,50 +294,33 @@ class Node:
         )  # fmt: skip
 
     def start_region(self, region: Region) -> None:
-        name, woken = region.key, asyncio.Event()
+        name = region.key
         region.engine, region.health = self._open(name)
         region.health.locate = region.locate
         region.buckets = self._admission.buckets(name)
         region.key_ranges = self._admission.key_ranges(name)
         alone = self.shared is None and (self._data is None or self.config.workers == 1)
-        evaluation = self.evaluations[name] = Evaluation(
+        streams = kinesis.opened(self.config.kinesis, self.clock) if self.config.kinesis else None
+        work = self.work[name] = RegionWork(
             region,
-            works(region, lambda: self._triggers_of(region.key).functions),
+            runner_of(region, self._buckets_of_files, streams, alone=alone),
+            lambda: self._triggers_of(name).functions,
+            self._regions.looked,
             alone=alone,
         )
-        streams = kinesis.opened(self.config.kinesis, self.clock) if self.config.kinesis else None
-        runner = self.runners[name] = runner_of(region, self._buckets_of_files, streams, alone=alone)
-        region.wake = partial(_wake_all, woken.set, evaluation.wake, runner.wake)
-        if name in self.config.regions:
-            replication = self.peering.begin(region)
-            region.wake = partial(_wake_all, region.wake, replication.wake)
-            self._run(replication.run())
-        self._loops[name] = woken
-        self._resting.discard(name)
-        self._run(self._run_jobs(region, woken))
-        self._run(search.tend(region, lambda: self._stopping or self._loops.get(name) is not woken))
-        self._run(evaluation.run())
-        self._run(runner.run())
+        replication = self.peering.begin(region) if name in self.config.regions else None
         triggers = self.triggers[name] = self.triggers.get(name) or self._new_triggers(region)
-        if self.config.functions.functions:
-            self._run(triggers.run())
+        work.start(self._run, replication, triggers if self.config.functions.functions else None)
 
     async def may_rest(self, region: Region, wake_ms: int | None, crowded: bool) -> bool:
-        if not crowded and wake_ms is not None and wake_ms - self.clock.now_ms() < REST_MS:
-            return False
-        if wake_ms is not None and (wake_ms <= self.clock.now_ms() or isinstance(self.clock, ManualClock)):
-            return False
-        if region.key not in self._resting or self.triggers[region.key].is_busy:
-            return False
-        if await self.runners[region.key].is_busy():
-            return False
         keeps_tables = self.config.keeps_in_memory or bool(self.config.functions.functions)
-        return not (keeps_tables and await region.engine.read(_has_tables))
+        work = self.work[region.key]
+        return not self.triggers[region.key].is_busy and await work.may_rest(
+            wake_ms, crowded=crowded, keeps_tables=keeps_tables
+        )
 
     async def end_region(self, region: Region) -> Engine:
-        self._loops.pop(region.key).set()
-        await self.runners.pop(region.key).stop()
-        await self.evaluations.pop(region.key).stop()
+        await self.work.pop(region.key).end()
         triggers = self.triggers.pop(region.key)
         if self.config.functions.functions:
             await triggers.stop()
@@ -359,7 +329,7 @@ class Node:
     def _triggers_of(self, name: str) -> Triggers:
         region = self.region(name)
         found = self.triggers.get(region.key)
-        if found is None:  # nothing to follow, but functions can be invoked there
+        if found is None:  # it has no triggers, but clients may invoke functions there
             found = self._new_triggers(region)
             if self.config.functions.functions:
                 if len(self.triggers) >= 2 * self.config.max_regions:
@@ -378,7 +348,7 @@ class Node:
         task.add_done_callback(self._background.discard)
 
     def _open(self, region: str) -> tuple[Engine, Health]:
-        """The health exists before the store is open, so that work on the store can show its progress."""
+        """Open the region's store. Its health exists before, so that a migration can show its progress."""
         health = self.health.setdefault(region, Health(region))
         if health.progress is not None:
             raise errors.internal()
@@ -390,7 +360,7 @@ class Node:
         except Exception:
             del self.health[region]
             raise
-        if not health.writable:  # an earlier attempt found it damaged
+        if not health.writable:  # an earlier attempt found the store damaged
             health = self.health[region] = Health(region)
         front.watch(health, region, self._data, self.shared)
         return engine, health
@@ -403,33 +373,6 @@ class Node:
             return MemoryEngine()
         return self._data.open(region, durability=config.durability, workers=config.workers, on_damage=config.on_damage)
 
-    async def _run_jobs(self, region: Region, woken: asyncio.Event) -> None:
-        """Run jobs whenever one is due, only in the process that holds the region's lease."""
-        while not self._stopping and self._loops.get(region.key) is woken:
-            woken.clear()
-            wait_ms, wake_ms = LOOK_AGAIN_MS, None
-            try:
-                if await region.engine.lease():
-                    wake_ms = await background.run(region)
-                    if wake_ms is not None:
-                        wait_ms = max(0, min(wait_ms, wake_ms - self.clock.now_ms()))
-                    if await region.engine.give_back():
-                        wait_ms = 0
-                region.health.resolve(BACKGROUND)
-            except Exception as error:
-                region.health.failing(BACKGROUND, error)
-                wait_ms, wake_ms = RETRY_MS, self.clock.now_ms()
-            region.health.look_at_files()
-            if region.health.suspicious:
-                await region.health.examine(region.engine)
-            self._resting.add(region.key)
-            evaluated_ms = self.evaluations[region.key].wake_ms if region.key in self.evaluations else None
-            if not await self._regions.looked(region, earliest([wake_ms, evaluated_ms])):
-                with suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(woken.wait(), wait_ms / 1000)
-            if self._loops.get(region.key) in (woken, None):
-                self._resting.discard(region.key)
-
     async def _tend(self) -> None:
         """Run the background work of closed regions when it is due."""
         while not self._stopping:
@@ -439,12 +382,3 @@ class Node:
             await self._regions.tend(self.clock.now_ms())
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._stop_asked.wait(), LOOK_AGAIN_MS / 1000)
-
-
-def _wake_all(*wakes: Callable[[], None]) -> None:
-    for wake in wakes:
-        wake()
-
-
-def _has_tables(snapshot: Snapshot) -> bool:
-    return any(snapshot.scan(*fmt.TABLES, limit=1))

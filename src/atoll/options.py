@@ -1,4 +1,5 @@
-"""How the values of options are read. Every command uses this module, so it imports nothing of Atoll."""
+"""Read the values of command-line options and environment variables. Every command uses this module, so it imports
+nothing of Atoll. It also has the exit code that all commands share."""
 
 from __future__ import annotations
 
@@ -7,6 +8,9 @@ import os
 import re
 from collections.abc import Sequence
 from typing import Any
+
+INTERRUPTED = 130
+"""The exit code of a command that Ctrl-C ended, as shells have it."""
 
 MOST_PORT = 65_535
 UNITS = {"": 1, "B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
@@ -27,7 +31,8 @@ class Several(argparse.Action):
 
 
 class Declared:
-    """The options of a command, each with its environment variable. `allowed` has the values of those that have few."""
+    """The options of a command, each with its environment variable. `allowed` has the choices of options with fixed
+    values."""
 
     def __init__(self, parser: argparse.ArgumentParser) -> None:
         self.allowed: dict[str, Sequence[str]] = {}

@@ -1,7 +1,8 @@
-"""How the regions of a node ask each other and those of its peers: the exchange, the credentials, faults of links.
+"""Connect the regions of a node with each other and with those of its peers: the exchange, the credentials, faults of
+links.
 
-`handlers` answer the messages of other regions, by the name of the message. `exchange` is for replication, and has the
-faults that were asked for. `replication` has the replicas of each open region of this node.
+`handlers` answer the messages of other regions, by the name of the message. `exchange` is for replication; it has the
+faults on demand. `replication` has the replicas of each open region of this node.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 
 class Peering:
-    """`region` finds a region of this node."""
+    """The peering of one node. `region` finds a region of this node."""
 
     def __init__(self, config: Config, region: Callable[[str], Region], clock: Clock) -> None:
         self.handlers: dict[str, Handler] = {}
@@ -84,7 +85,7 @@ class Peering:
         return replication
 
     async def log_lost(self, regions: Iterable[Region]) -> None:
-        """Log which tables have replicas in regions that this server neither serves nor has as peers."""
+        """Log the tables with replicas in regions that neither this server nor a peer serves."""
         for region in regions:
             lost: dict[str, list[str]] = {}
             for table in await region.read(region.catalog.tables):
@@ -98,8 +99,8 @@ class Peering:
                 )  # fmt: skip
 
     async def settle(self) -> int | None:
-        """Read all changes that can be read now. With a manual clock, links that delay hold theirs, and those that are
-        due by now arrive; returns when the next is due."""
+        """Read all changes that can be read now. With a manual clock, slow links hold answers until they are due;
+        returns when the next is due."""
         known = (*self._config.regions, *self._config.peers)
         self.waits.settle()
         await asyncio.sleep(0)
@@ -114,7 +115,7 @@ class Peering:
         return self.waits.settle()
 
     async def drop(self) -> None:
-        """Forget all answers that are under way: the stores change under them."""
+        """Drop all pending answers, because the stores are replaced."""
         await self._pacing.drop()
         await asyncio.gather(*(replication.drop() for replication in self.replication.values()))
 

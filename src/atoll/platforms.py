@@ -1,6 +1,7 @@
-"""What differs between operating systems. Atoll runs on Linux and macOS.
+"""The differences between operating systems. Atoll runs on Linux and macOS.
 
-Other modules use what both have (fcntl, fork, signals), so this module is asked before they are imported.
+Other modules need features that both have (fcntl, fork, signals), so the program calls `unsupported` before it imports
+them.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ from typing import Any
 
 
 def unsupported() -> str | None:
-    """Why Atoll cannot run on this system, in one line; None if it can."""
+    """The reason why Atoll cannot run on this system, in one line; None if it can."""
     if sys.platform == "win32":
         return "Atoll does not run on Windows itself: run it in the Windows Subsystem for Linux (WSL)"
     return None
 
 
 def event_loop() -> Callable[[], asyncio.AbstractEventLoop]:
-    """What makes the fastest event loop that is installed: uvloop's (the extra `uvloop`) or asyncio's."""
+    """The factory of the fastest installed event loop: uvloop's (the extra `uvloop`) or asyncio's."""
     try:
         import uvloop
     except ImportError:
@@ -35,14 +36,14 @@ def run(work: Coroutine[Any, Any, None]) -> None:
 
 
 def sync_data(descriptor: int) -> None:
-    """Return when the file's content will survive a loss of power. On macOS fsync(2) leaves it in the drive's cache;
-    F_FULLFSYNC empties that too, where the file system can (fcntl(2))."""
+    """Sync a file, so that its content survives a loss of power. On macOS fsync(2) leaves it in the drive's cache;
+    F_FULLFSYNC also flushes that, if the file system supports it (fcntl(2))."""
     if sys.platform == "darwin":
         import fcntl
 
         try:
             fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
-        except OSError:  # a network's file system; SQLite does the same
+        except OSError:  # a network file system; SQLite does the same
             os.fsync(descriptor)
     else:
         os.fdatasync(descriptor)
@@ -53,7 +54,7 @@ def allocate(descriptor: int, size: int) -> None:
     if sys.platform == "linux":
         os.posix_fallocate(descriptor, 0, size)
         return
-    position = os.fstat(descriptor).st_size  # macOS has no such call: write zeros
+    position = os.fstat(descriptor).st_size  # macOS lacks posix_fallocate: write zeros
     while position < size:
         position += os.pwrite(descriptor, bytes(min(_BLOCK_BYTES, size - position)), position)
 

@@ -1,8 +1,8 @@
 """`atoll users`, `roles` and `policies`: declare users, roles and policies in the data directory or the store, and ask
 a server why it allows or denies a request.
 
-The commands keep what they declare in `principals.json` beside `policies.toml`, which people write, or in a document of
-the store: the server reads both. A user's access keys are made by `atoll credentials create --user`.
+The commands store declarations in `principals.json`, or in a document of the store. The server reads these and
+`policies.toml`, which people write. `atoll credentials create --user` creates a user's access keys.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def _attached(row: Document) -> list[Any]:
 
 
 def _change(options: argparse.Namespace, section: str, change: Callable[[argparse.Namespace, Document], str]) -> int:
-    """A result that the server would refuse is not written."""
+    """Change the declarations; refuses a result that the server would refuse."""
     said = ""
 
     def apply(found: Document) -> None:

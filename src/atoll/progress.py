@@ -9,11 +9,11 @@ from atoll.clock import monotonic_ns
 from atoll.logs import Tenths
 
 BAR = 30
-"""Characters."""
+"""The width of the bar, in characters."""
 
 
 class Progress:
-    """Call it with what is done so far. What was done at the first call does not count for the rate."""
+    """Shows progress. Call it with the amount done so far; the rate counts from the first call."""
 
     def __init__(self, name: str, total: int, unit: str = "rows", *, now_ns: Callable[[], int] = monotonic_ns) -> None:
         self._name = name

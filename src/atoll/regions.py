@@ -1,8 +1,8 @@
-"""Which regions of a node are open: a request may name any region, but only so many stores are open at a time.
+"""Open and close the regions of a node: a request may name any region, but only a limited number of stores are open.
 
-The regions that the options name are always open. Another one is opened by its first table, or by the first request if
-it has a store. It is closed when it is neither used nor has work due soon. The background work of a closed region goes
-on: it is opened when its next job is due. A region of another account than the default one is named `<account>/<name>`.
+The regions that the options name are always open. Another region is opened when its first table is created, or by the
+first request if it has a store. It is closed when it is unused and has no work due soon, and opened again when its next
+job is due. A region of an account other than the default one is named `<account>/<name>`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from atoll.storage.engine import Engine
 from atoll.storage.unopened import Unopened
 
 IDLE_MS = 300_000
-"""An open region that has not been used for so long is closed. Its token buckets are full again by then."""
+"""An open region that is not used for this long is closed. Its token buckets are full again by then."""
 RETRY_MS = 60_000
 
 _log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ STOP_S = 30.0
 
 
 async def ended(what: str, *work: Awaitable[object]) -> None:
-    """Wait for work to end, but not for ever."""
+    """Wait for work to end, for a limited time."""
     tasks = [asyncio.ensure_future(one) for one in work]
     done, late = await asyncio.wait(tasks, timeout=STOP_S) if tasks else ((), ())
     for task in late:
@@ -45,7 +45,7 @@ async def ended(what: str, *work: Awaitable[object]) -> None:
 
 
 async def resume(clock: Clock, regions: Iterable[Region]) -> None:
-    """A manual clock goes on no earlier than at the last write to these regions."""
+    """Set a manual clock to the last write to these regions, unless it is later."""
     if isinstance(clock, ManualClock):
         for region in list(regions):
             greatest = await region.engine.read(lambda snapshot: snapshot.number(fmt.GREATEST_TIME))
@@ -53,7 +53,7 @@ async def resume(clock: Clock, regions: Iterable[Region]) -> None:
 
 
 class Stores(Protocol):
-    """The node, as far as opening and closing needs it."""
+    """The parts of the node that open and close regions."""
 
     def has_store(self, name: str) -> bool: ...
 
@@ -62,7 +62,7 @@ class Stores(Protocol):
         """Whether other processes may create stores."""
 
     async def find_store(self, name: str) -> bool:
-        """As `has_store`, if other processes may have created it."""
+        """Like `has_store`, for a store that another process may have created."""
 
     def make_region(self, name: str, engine: Engine) -> Region:
         """A region that is not open. Raises for an invalid name."""
@@ -71,7 +71,7 @@ class Stores(Protocol):
         """Open its engine and start its background work."""
 
     async def may_rest(self, region: Region, wake_ms: int | None, crowded: bool) -> bool:
-        """Whether nothing needs the open region until `wake_ms`. `crowded`: other regions need its place."""
+        """Whether the open region is not needed until `wake_ms`. `crowded`: other regions need its place."""
 
     async def end_region(self, region: Region) -> Engine:
         """End its background work; returns its engine, which the caller replaces at once."""
@@ -115,7 +115,8 @@ class Regions:
                 self._open(self.find(name))
 
     def start_found(self, stored: Iterable[str]) -> None:
-        """Open regions that other processes have created: their background work goes on if those end."""
+        """Open regions that other processes have created, so that their background work runs even after those processes
+        end."""
         self.start([name for name in stored if name not in self.open and name not in self._wakes])
 
     @property
@@ -143,7 +144,7 @@ class Regions:
         self._wakes[region.key] = 0  # unknown
 
     async def _make_room(self) -> None:
-        """Close the region that was not used for longest, of those that nothing needs."""
+        """Close the least recently used of the regions that are not needed."""
         for name in sorted(self.open, key=lambda name: (name in self.used, self._idle_since_ns[name])):
             region = self.open.get(name)
             if region is not None and await self._rest(region, crowded=True):
@@ -151,7 +152,7 @@ class Regions:
         raise request_errors.too_many_regions(self._most)
 
     async def looked(self, region: Region, wake_ms: int | None) -> bool:
-        """The background work has run and is due next at `wake_ms`. Returns whether the region was closed then."""
+        """Record that background work has run and is due next at `wake_ms`. Returns whether this closed the region."""
         name, now_ns = region.key, monotonic_ns()
         self._wakes[name] = wake_ms
         if name in self.used:
@@ -162,7 +163,7 @@ class Regions:
         return await self._rest(region)
 
     async def _rest(self, region: Region, *, crowded: bool = False) -> bool:
-        """Close a region if nothing needs it; returns whether it is closed."""
+        """Close a region if it is not needed; returns whether it is closed."""
         name, wake_ms = region.key, self._wakes[region.key]
         if name in self._named or name in self._closing:
             return False
@@ -201,7 +202,7 @@ class Regions:
                 self._wakes[name] = now_ms + RETRY_MS
 
     async def close(self) -> None:
-        """Close all. Their background work has ended."""
+        """Close all regions, after their background work has ended."""
         await asyncio.gather(*self._closing.values())
         for region in self.open.values():
             await region.engine.close()

@@ -1,4 +1,4 @@
-"""`atoll serve`: its options, and the settings of the node that they make.
+"""`atoll serve`: its options, and the node's settings that follow from them.
 
 Every option may also be an environment variable: `--data` is ATOLL_DATA, `--control-plane-delay` is
 ATOLL_CONTROL_PLANE_DELAY.
@@ -44,7 +44,7 @@ from atoll.triggers.registry import BadRegistry, Registry
 from atoll.triggers.registry import load as load_registry
 from atoll.wire.memory import LEAST_BYTES as MEMORY_BYTES
 
-# Descriptors: of an open region's store at most, and all besides regions and connections.
+# File descriptors: the most of an open region's store, and those needed besides regions and connections.
 REGION_FILES = 16
 OTHER_FILES = 100
 LEAST_CONNECTIONS = 10
@@ -83,13 +83,13 @@ def add(serve: argparse.ArgumentParser) -> None:
     option("--session-key", "", "a file of the key of session tokens; none: session.key in the data directory")
     option("--credentials", "", "the file of the access keys; none: credentials.json in the data directory")
     option("--secrets-key", "", "the file of a key that encrypts stored secrets, or env:NAME: a variable that holds it")
-    option("--audit-log", "", "a file of JSON lines that say who did what, and which policy allowed or denied it")
+    option("--audit-log", "", "a file of JSON lines: who did what, and which policy allowed or denied it")
     option("--audit-log-size", "100MB", "the size at which the audit log is rotated; five older files are kept")
     option("--admin-token", "", "a secret with which clients may administer the server, as a bearer token")
     option("--clock", "system", "manual: only POST /_atoll/clock moves the time", ["system", "manual"])
     option("--account", "000000000000", "the account number in ARNs")
-    option("--durability", "full", "what answered writes survive: power failures, or crashes", ["full", "relaxed"])
-    option("--on-damage", "stop", "stop: a damaged store refuses writes; serve: it goes on", ["stop", "serve"])
+    option("--durability", "full", "writes survive power failures (full) or only crashes", ["full", "relaxed"])
+    option("--on-damage", "stop", "stop: a damaged store refuses writes; serve: it accepts them", ["stop", "serve"])
     option("--control-plane-delay", "0", "seconds that a table stays CREATING, UPDATING or DELETING")
     option("--error-style", "2026", "the wording of validation errors", ["2026", "classic"])
     option("--ttl-delay", "0", "seconds from the expiry of an item to its deletion")
@@ -220,7 +220,7 @@ def _settings(options: argparse.Namespace) -> Settings:
 
 
 def _check(config: Config) -> None:
-    """Options that exclude each other, or need each other."""
+    """Refuse options that exclude each other, or need each other."""
     if config.console_port is not None:
         if find_spec("nicegui") is None:
             raise Refused("--console needs an extra: pip install 'atoll[console]'")

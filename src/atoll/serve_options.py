@@ -1,4 +1,4 @@
-"""How the values of those options are read that name regions, peers, files and stores; and the limit of open files."""
+"""Read the options that name regions, peers, files and stores; raise the limit of open files."""
 
 from __future__ import annotations
 
@@ -29,13 +29,14 @@ _PEER = re.compile(r"https?://[^/?#\s@]+/?", re.ASCII)
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s@]+|null", re.ASCII)
 
 FILES = 65_536
-"""Raise the limit of open files to this at most: some systems allow a billion, and old programs close them all."""
+"""The limit of open files is raised to this at most: some systems allow a billion, and some programs close each
+possible one."""
 
 _log = logging.getLogger(__name__)
 
 
 def regions(name: str, given: Sequence[str]) -> list[str]:
-    """At least one name of a region, each once."""
+    """The names of regions: at least one, and each only once."""
     for region in given:
         _check_region(name, region)
         if given.count(region) > 1:
@@ -46,7 +47,7 @@ def regions(name: str, given: Sequence[str]) -> list[str]:
 
 
 def peers(name: str, given: Sequence[str], own: Sequence[str]) -> dict[str, str]:
-    """The URL of a peer's node, by region. `own` regions are none of a peer."""
+    """The URL of a peer's node, by region. `own` regions are refused."""
     found: dict[str, str] = {}
     for one in given:
         region, equals, url = one.partition("=")
@@ -88,7 +89,7 @@ def peer_credentials(name: str, path: str, vault: Vault = PLAIN) -> Path | None:
 
 
 def peer_tls(name: str, path: str) -> ssl.SSLContext | None:
-    """Trusts the certificate authorities of a PEM file, and no others."""
+    """A TLS context that trusts only the certificate authorities of a PEM file."""
     if not path:
         return None
     try:
@@ -119,7 +120,7 @@ def credentials_file(name: str, path: str, auth: str, vault: Vault = PLAIN) -> P
 
 
 def check_store(store: str, read_store: str, *, in_memory: bool, data_named: bool) -> None:
-    """Raises `Refused` without showing a password."""
+    """Check the URL of the store. Raises `Refused`, whose text has no password."""
     if not store:
         if read_store:
             raise Refused("--read-store needs --store, the database that its servers replicate")
@@ -155,7 +156,7 @@ def policies_file(name: str, path: str) -> Path | None:
 
 
 def writable(name: str, path: str) -> Path | None:
-    """A file that this process may append to, in a directory that exists."""
+    """Check that this process may append to the file, in an existing directory."""
     if not path:
         return None
     found = Path(path)
@@ -185,12 +186,12 @@ def kinesis_url(name: str, url: str) -> str:
 
 
 def raise_file_limit(needed: int) -> int:
-    """Allow this process, and those that it forks, as many open files as the system permits. Returns how many of the
-    needed ones that are."""
+    """Raise the limit of open files for this process and its children, as far as the system permits. Returns the number
+    allowed, at most `needed`."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = FILES if hard == resource.RLIM_INFINITY else min(hard, max(FILES, needed))
     if soft != resource.RLIM_INFINITY and soft < most:
-        # macOS has a maximum for all processes (kern.maxfilesperproc), which the hard limit does not tell.
+        # macOS has a maximum for each process (kern.maxfilesperproc), which the hard limit does not show.
         with suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
             soft = most

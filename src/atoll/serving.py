@@ -1,4 +1,4 @@
-"""Serve in this process or in several, until a signal: the work of `atoll serve`."""
+"""Run `atoll serve`: serve in this process or in several, until a signal."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ _log = logging.getLogger("atoll")
 
 
 def serve(config: Config, *, announces: bool = False) -> int:
-    """`announces`: whether to tell people on standard output how to use the server."""
+    """Serve; returns the exit code. `announces`: whether to print on standard output how to use the server."""
     return _serve_with_workers(config, announces) if config.workers > 1 else _run(config, announces)
 
 
 def _run(config: Config, announces: bool, parent: int | None = None, refusal: Once | None = None) -> int:
-    """Serve in this process until SIGTERM or SIGINT, or until the pipe `parent` closes: the supervisor has ended.
-    Workers share `refusal`: they are usually refused for the same reason, which only the first of them prints."""
+    """Serve in this process until SIGTERM or SIGINT, or until the pipe `parent` is closed because the supervisor has
+    ended. Workers share `refusal`: they usually fail for the same reason, which only the first one prints."""
     try:
         platforms.run(_serve_until_signal(config, announces, parent))
     except Refused as refused:
@@ -107,7 +107,7 @@ def _url(config: Config, host: str, port: int) -> str:
 
 
 def _welcome(config: Config, node: Node) -> str:
-    """For people: the address, and what to export so that SDKs and the AWS CLI use it."""
+    """Print the address, and the environment variables with which SDKs and the AWS CLI use it."""
     host, port = node.address
     url = _url(config, {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port)
     lines = [f"Atoll {__version__} serves DynamoDB at {url}. For SDKs, the AWS CLI and other programs:", ""]
@@ -120,7 +120,7 @@ def _welcome(config: Config, node: Node) -> str:
 
 
 def _start_failure(config: Config, error: OSError | UnicodeError) -> Refused:
-    """Why the server cannot start, with the option at fault. File errors carry a file name."""
+    """The reason why the server cannot start, with the faulty option. File errors have a file name."""
     if isinstance(error, OSError) and error.filename is not None:
         return Refused(f"--data {config.data}: {error}")
     if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:

@@ -1,5 +1,5 @@
-"""What front ends share beside the regions, in documents of the store: the credentials, and what commands have declared
-(users, roles, policies). Each front end reads those that have changed once a second.
+"""The documents of a PostgreSQL store that front ends share besides the regions: credentials, and users, roles and
+policies that commands declared. Each front end reads changed documents once a second.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ CREDENTIALS, SESSION_KEY, PRINCIPALS = "credentials", "session.key", "principals
 """Names of documents."""
 
 Change = Callable[[bytes | None], bytes]
-"""From a document's content to its new one. None: there is no document."""
+"""Makes the new content of a document from the old one, which is None if the document does not exist."""
 
 _log = logging.getLogger(__name__)
 
@@ -28,11 +28,11 @@ class Documents(Protocol):
     vault: Vault
 
     async def change(self, name: str, change: Change) -> tuple[int, bytes]:
-        """Returns the new version and content. `change` runs again if another process was faster."""
+        """Change a document; returns its new version and content. `change` runs again if another process was faster."""
 
 
 class SharedCredentials:
-    """As `Credentials`, of a store."""
+    """Like `security.credentials.Credentials`, but from a store."""
 
     def __init__(self, store: Documents) -> None:
         self._store = store
@@ -63,7 +63,7 @@ class SharedCredentials:
         return [one for one in self.list() if one.peer]
 
     def refresh(self, now_ms: int) -> bool:
-        """The store is read in the background."""
+        """Returns whether there were changes; the store is read in the background."""
         changed, self._has_changed = self._has_changed, False
         return changed
 
@@ -74,7 +74,7 @@ class SharedCredentials:
         await self._change(lambda by_key: by_key.update({credential.access_key: credential}))
 
     async def delete(self, access_key: str) -> bool:
-        """Returns whether it existed."""
+        """Delete a credential. Returns whether it existed."""
         if access_key not in self._by_key:
             return False
         await self._change(lambda by_key: by_key.pop(access_key, None))
@@ -92,7 +92,7 @@ class SharedCredentials:
 
 
 class SharedPrincipals:
-    """What `atoll users`, `roles` and `policies` have declared, as a `Declaration`."""
+    """The declarations of `atoll users`, `roles` and `policies`, as a `Declaration`."""
 
     def __init__(self, store: Documents) -> None:
         self._store = store
@@ -109,7 +109,7 @@ class SharedPrincipals:
         return _parsed(self._content)
 
     async def change(self, change: Callable[[dict[str, Any]], None]) -> None:
-        """`change` changes the document that it gets. What it raises is raised here, and nothing is changed then."""
+        """`change` modifies the document that it gets. If it raises, the error is raised here and nothing changes."""
 
         def changed(content: bytes | None) -> bytes:
             found = dict(_parsed(content or b"{}"))

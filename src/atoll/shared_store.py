@@ -1,7 +1,7 @@
-"""A store in PostgreSQL, as a node uses it: its regions, what its front ends share, and their token buckets.
+"""A store in PostgreSQL for a node: its regions, shared documents, and token buckets.
 
-Nothing is written to the local disk. `atoll.storage.postgresql` has the engine; this module is imported only where a
-store is named, because its driver is an extra.
+Nothing is written to the local disk. `atoll.storage.postgresql` has the engine. This module is imported only if a store
+is configured, because the driver is an extra.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ from atoll.storage.postgresql.url import BadStore
 
 REFRESH_S = 1.0
 SLICE_S = 0.02
-"""How often front ends tell each other what they took from token buckets."""
+"""How often front ends share the units that they took from token buckets."""
 PATIENCE_S = 0.1
-"""How long they wait for a connection to do so."""
+"""How long they wait for a connection for this."""
 
 _NO_SESSIONS = "a proxy gives transactions of one connection to several sessions: PgBouncer needs pool_mode = session"
 
@@ -65,7 +65,7 @@ class StoreDatabase:
 
 
 class SharedStore:
-    """Use it from one event loop."""
+    """The store. Use it from one event loop."""
 
     def __init__(
         self,
@@ -77,7 +77,8 @@ class SharedStore:
         durability: str = "full",
         vault: Vault = PLAIN,
     ) -> None:
-        """`replicas` is the URL of servers that replicate the store. An empty `clock` is no front end's."""
+        """`replicas` is the URL of servers that replicate the store. `clock` is empty for a command, which is no front
+        end."""
         self._url = urls.parse(url)
         self._replicas = Cluster(urls.parse(replicas), replicas=True) if replicas else None
         self._account = account
@@ -96,7 +97,7 @@ class SharedStore:
         return str(self._url)
 
     async def start(self) -> None:
-        """Find the primary, check the format, create what is missing. Raises `BadStore`."""
+        """Find the primary, check the format, create missing tables. Raises `BadStore`."""
         try:
             await self._cluster.start()
             await self._require_sessions()
@@ -130,7 +131,7 @@ class SharedStore:
             await self._replicas.close()
 
     async def run(self, use: Callable[[Connection], Awaitable[T]], patience_s: float = 10) -> T:
-        """Use a connection once. Raises `Unavailable` if it is lost."""
+        """Run `use` with a connection. Raises `Unavailable` if it is lost."""
         try:
             async with self._cluster.use(asyncio.get_running_loop().time() + patience_s) as connection:
                 return await use(connection)
@@ -140,17 +141,17 @@ class SharedStore:
     # Regions
 
     def schema(self, region: str) -> str:
-        """A region of another account than the node's is named `<account>/<region>`."""
+        """The schema of a region. A region of another account than the node's is named `<account>/<region>`."""
         account, _, name = region.rpartition("/")
         account = account or self._account
         return name if account == DEFAULT_ACCOUNT else f"{account}/{name}"
 
     def has_store(self, region: str) -> bool:
-        """As far as this front end knows."""
+        """Whether the region has a store, as far as this front end knows."""
         return self.schema(region) in self._schemas
 
     async def find_store(self, region: str) -> bool:
-        """Whether there is one: another front end may just have created it."""
+        """Whether the region has a store, even if another front end has just created it."""
         schema = self.schema(region)
         name = f"{statements.quoted(schema)}.commits"
         found = bool(await self.run(lambda connection: connection.value(statements.HAS_SCHEMA, (name,))))
@@ -159,7 +160,7 @@ class SharedStore:
         return found
 
     def stored_regions(self, accounts: Iterable[str] = ()) -> set[str]:
-        """Those of the node's account and of these that have a store, as far as this front end knows."""
+        """The regions of the node's account and of these accounts that have a store, as far as this front end knows."""
         found = set()
         for schema in self._schemas:
             account, _, name = schema.rpartition("/")
@@ -169,7 +170,7 @@ class SharedStore:
         return found
 
     def session_key(self) -> bytes:
-        """Signs the tokens of temporary credentials."""
+        """The key that signs the tokens of temporary credentials."""
         return self._session_key
 
     def open(self, region: Region) -> PostgreSQLEngine:
@@ -193,11 +194,11 @@ class SharedStore:
         self._tasks.append(asyncio.create_task(buckets.run()))
         return buckets
 
-    # Beside the regions
+    # Besides the regions
 
     async def _require_sessions(self) -> None:
-        """Refuse a proxy that changes the session between transactions: while a second connection is in a transaction,
-        it would have the session of the first one."""
+        """Refuse a proxy that changes the session between transactions. It shows while a second connection is in a
+        transaction, which would get the session of the first one."""
         until = asyncio.get_running_loop().time() + 10
         try:
             async with self._cluster.use(until) as one, self._cluster.use(until) as other:
@@ -225,7 +226,7 @@ class SharedStore:
 
     async def _claim_clock(self) -> None:
         if self._claim is not None:
-            self._cluster.release(self._claim)  # it is closed: make room for another one
+            self._cluster.release(self._claim)  # the lost connection must not count any more
             self._claim = None
         connection = await self._cluster.acquire(asyncio.get_running_loop().time() + 10)
         try:
@@ -286,15 +287,16 @@ class SharedStore:
 
 
 async def _session_key(connection: Connection) -> bytes:
-    """The one that the first front end made."""
+    """The session key that the first front end made."""
     arguments = (SESSION_KEY, 0, os.urandom(KEY_BYTES))
     await connection.fetch(statements.WRITE_DOCUMENT, arguments)
     return bytes((await connection.fetch(statements.READ_DOCUMENT, (SESSION_KEY,)))[0][1])
 
 
 class SharedBuckets(LocalBuckets):
-    """Token buckets that all front ends share. Each counts in memory, and tells the others fifty times a second what
-    it took. A bucket may go below zero, and then refills first: so what front ends take together stays at the rate."""
+    """Token buckets that all front ends share. Each counts in memory, and tells the others fifty times a second the
+    units that it took. A bucket may go below zero and must then refill first, so all front ends together stay at the
+    rate."""
 
     def __init__(self, store: SharedStore, schema: str, clock: Clock) -> None:
         super().__init__(clock)
@@ -304,6 +306,12 @@ class SharedBuckets(LocalBuckets):
         """Rate and units, since the others were told."""
         self._filled: set[int] = set()
         self._forgotten = False
+
+    def draw(self, number: int, rate: float, units: float, now_ms: int) -> bool:
+        is_admitted = self.level(number, rate) > 0
+        if is_admitted:
+            self.take(number, rate, units)
+        return is_admitted
 
     def take(self, number: int, rate: float, units: float) -> None:
         super().take(number, rate, units)

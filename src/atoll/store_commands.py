@@ -12,7 +12,7 @@ from atoll.check import command
 from atoll.clock import SystemClock
 from atoll.logs import Tenths
 from atoll.migration import store as migration
-from atoll.options import Refused
+from atoll.options import INTERRUPTED, Refused
 from atoll.progress import Progress
 from atoll.serve_options import check_store
 from atoll.storage.compacting import compact
@@ -39,16 +39,16 @@ def add(store: argparse.ArgumentParser) -> None:
     )
     checking.add_argument("--data", help="the data directory")
     checking.add_argument("--json", action="store_true", help="print the report as one JSON document")
-    checking.add_argument("--repair", action="store_true", help="repair what can be derived; drop what is unreadable")
+    checking.add_argument("--repair", action="store_true", help="repair rows that can be derived; drop unreadable ones")
     checking.add_argument("--store", help="a store in PostgreSQL instead (ATOLL_STORE)")
     checking.set_defaults(run=_check)
     compacting = actions.add_parser(
         "compact",
         help="give the unused space of stores back to the disk",
-        description="Write the stores of a data directory anew, without unused space, while no server has them open."
-        " (A server gives unused space back by itself while nobody writes.) With --store: VACUUM the tables of a store"
-        " in PostgreSQL, beside its front ends; PostgreSQL then uses the space again for new rows, and shortens a file"
-        " only if its end is empty.",
+        description="Rewrite the stores of a data directory without unused space, while no server has them open."
+        " (A server gives unused space back by itself while there are no writes.) With --store: VACUUM the tables of a"
+        " store in PostgreSQL, while front ends may use it; PostgreSQL then uses the space again for new rows, and"
+        " shortens a file only if its end is empty.",
     )
     compacting.add_argument("--data", help="the data directory")
     compacting.add_argument("--store", help="a store in PostgreSQL instead (ATOLL_STORE)")
@@ -57,7 +57,8 @@ def add(store: argparse.ArgumentParser) -> None:
         "copy",
         help="copy stores between a data directory and PostgreSQL",
         description="Copy all stores from a data directory to PostgreSQL (--data DIR --to URL), or back (--store URL"
-        " --to DIR). The target must be empty, and no server may use either. A copy that was ended goes on.",
+        " --to DIR). The target must be empty, and no server may use either. The same command resumes an"
+        " interrupted copy.",
     )
     copying.add_argument("--data", help="copy from this data directory")
     copying.add_argument("--store", help="copy from this store in PostgreSQL")
@@ -132,7 +133,7 @@ def _compact(options: argparse.Namespace) -> int:
         return 1
     except KeyboardInterrupt:
         print("\natoll: stopped; nothing has changed, except in the stores named above", file=sys.stderr)
-        return 130
+        return INTERRUPTED
     return 0
 
 

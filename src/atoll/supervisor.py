@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 
 class Once:
-    """Lets one of the workers do something that none of the others shall repeat."""
+    """Lets only one of the workers do something."""
 
     def __init__(self) -> None:
         self._token, put = os.pipe()

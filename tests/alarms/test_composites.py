@@ -152,3 +152,114 @@ def test_a_restart_keeps_states_and_misses_no_change(world: World) -> None:
     assert len(world.history()) == items
     minute(world, Errors=0)
     assert world.state("c") == "OK"
+
+
+SUPPRESSED: dict[str, Any] = {
+    "ActionsSuppressor": "quiet",
+    "ActionsSuppressorWaitPeriod": 120,
+    "ActionsSuppressorExtensionPeriod": 180,
+    "AlarmActions": [TOPIC],
+    "OKActions": [TOPIC],
+}
+
+
+def suppressed(world: World, **more: Any) -> None:
+    """A composite alarm that has settled, with a suppressor."""
+    world.put("m", TreatMissingData="ignore")
+    world.put("quiet", MetricName="Quiet", TreatMissingData="ignore")
+    compose(world, "c", "ALARM(m)", **SUPPRESSED | more)
+    wait(world, 3)
+    world.functions.reports.clear()
+
+
+def wait(world: World, minutes: float) -> None:
+    world.clock.advance(round(minutes * MINUTE_MS))
+    world.settle()
+
+
+def told(world: World) -> list[str]:
+    return [one["NewStateValue"] for one in world.functions.reports]
+
+
+def by(world: World) -> str | None:
+    found = world.alarm("c").suppression
+    return None if found is None else found.by
+
+
+def test_actions_wait_for_the_suppressor_and_run_without_it(world: World) -> None:
+    suppressed(world)
+    set_state(world, "m", "ALARM")
+    assert (world.state("c"), by(world), told(world)) == ("ALARM", "WaitPeriod", [])
+    wait(world, 1.9)
+    assert (by(world), told(world)) == ("WaitPeriod", [])
+    wait(world, 0.1)
+    assert (by(world), told(world)) == (None, ["ALARM"])
+    assert world.functions.reports[0]["OldStateValue"] == "OK"
+
+
+def test_actions_are_suppressed_during_the_alarm_and_its_extension(world: World) -> None:
+    suppressed(world)
+    set_state(world, "m", "ALARM")
+    set_state(world, "quiet", "ALARM")
+    wait(world, 60)
+    assert (by(world), told(world)) == ("Alarm", [])
+    set_state(world, "quiet", "OK")
+    assert (by(world), told(world)) == ("ExtensionPeriod", [])
+    wait(world, 2.9)
+    assert (by(world), told(world)) == ("ExtensionPeriod", [])
+    wait(world, 0.1)
+    assert (by(world), told(world)) == (None, ["ALARM"])
+
+
+def test_a_state_that_came_back_meanwhile_has_no_actions(world: World) -> None:
+    suppressed(world)
+    set_state(world, "quiet", "ALARM")
+    assert by(world) == "Alarm"
+    for state in ("ALARM", "OK"):
+        set_state(world, "m", state)
+    set_state(world, "quiet", "OK")
+    wait(world, 3)
+    assert (by(world), told(world)) == (None, [])
+
+
+def test_a_state_set_by_hand_is_suppressed_too(world: World) -> None:
+    suppressed(world)
+    set_state(world, "quiet", "ALARM")
+    set_state(world, "c", "ALARM")
+    assert (world.state("c"), by(world), told(world)) == ("ALARM", "Alarm", [])
+
+
+def test_periods_of_no_length_act_at_once(world: World) -> None:
+    suppressed(world, ActionsSuppressorWaitPeriod=0, ActionsSuppressorExtensionPeriod=0)
+    set_state(world, "m", "ALARM")
+    assert (by(world), told(world)) == (None, ["ALARM"])
+    set_state(world, "quiet", "ALARM")
+    set_state(world, "m", "OK")
+    assert (by(world), told(world)) == ("Alarm", ["ALARM"])
+    set_state(world, "quiet", "OK")
+    assert (by(world), told(world)) == (None, ["ALARM", "OK"])
+
+
+@pytest.mark.parametrize("way", ["deleted", "removed"])
+def test_without_its_suppressor_the_alarm_acts(world: World, way: str) -> None:
+    suppressed(world)
+    set_state(world, "quiet", "ALARM")
+    set_state(world, "m", "ALARM")
+    if way == "deleted":
+        asyncio.run(world.region.transact(lambda tx: store.delete(tx, ["quiet"], world.clock.now_ms())))
+        world.settle()
+        assert by(world) == "ExtensionPeriod"
+        wait(world, 3)
+    else:
+        compose(world, "c", "ALARM(m)", AlarmActions=[TOPIC])
+    assert (by(world), told(world)) == (None, ["ALARM"])
+
+
+def test_a_suppression_outlives_a_restart(world: World) -> None:
+    suppressed(world)
+    set_state(world, "m", "ALARM")
+    world.restart()
+    world.settle()
+    assert (by(world), told(world)) == ("WaitPeriod", [])
+    wait(world, 2)
+    assert (by(world), told(world)) == (None, ["ALARM"])

@@ -46,7 +46,7 @@ def test_what_a_rule_means(text: str, holds: bool) -> None:
         ("ALARM(a b)", "'b'"), ("ALARM(a) OK(b)", "'OK'"), ("ALARM(a) OR", "end"), ("AND TRUE", "'AND'"),
         ("(TRUE", "end"), ("TRUE)", "')'"), ("NOT", "end"), ("TRUE NOT FALSE", "'NOT'"), ("alarm(a)", "'alarm'"),
         ('ALARM("a)', "'\"'"), ("TRUE (FALSE)", "'('"), ('"TRUE"', "'TRUE'"), ("TRUE & FALSE", "'&'"),
-        ("AT_LEAST(1, ALARM, (a))", "'AT_LEAST'"),
+        ("AT_LEAST(2, ALARM, (a))", "'2'"), ("AT_LEAST(1, alarm, (a))", "'alarm'"),
     ],
 )  # fmt: skip
 def test_what_is_no_rule(text: str, unexpected: str) -> None:
@@ -87,3 +87,45 @@ def test_any_rule_means_what_python_says(tree: list[object], random: Random) -> 
 
     rule, python = written(tree)
     assert rules.parse(rule[1:-1]).holds(STATES) is eval(python)
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ("AT_LEAST(2, ALARM, (a, b, c))", False),
+        ("AT_LEAST(1, ALARM, (a, b, c))", True),
+        ("AT_LEAST( 2 ,NOT ALARM,(a,b,c) )", True),
+        ("AT_LEAST(50%, OK, (b, a))", True),
+        ("AT_LEAST(51%, OK, (b, a))", False),
+        ('AT_LEAST(1, INSUFFICIENT_DATA, ("x, y", c)) AND ALARM(a)', True),
+        ("NOT AT_LEAST(2, OK, (b, b, a, c)) AND TRUE", True),
+    ],
+)
+def test_at_least(text: str, holds: bool) -> None:
+    states = {"a": "ALARM", "b": "OK", "c": None, "x, y": "INSUFFICIENT_DATA"}
+    rule = rules.parse(text)
+    assert rule.holds(states) is holds
+    assert set(rule.alarms) <= states.keys()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "AT_LEAST", "AT_LEAST(2, ALARM, (a))", "AT_LEAST(0, ALARM, (a))", "AT_LEAST(101%, ALARM, (a))",
+        "AT_LEAST(1, ALARM, ())", "AT_LEAST(1, ALARM, (a)", "AT_LEAST(1, ALARM, (a b))", "AT_LEAST(1, BAD, (a))",
+        "AT_LEAST(x, ALARM, (a))", "AT_LEAST(1, ALARM, (a,))", "AT_LEAST(1 ALARM (a))", "AT_LEAST(2, ALARM, (a, a))",
+        'AT_LEAST(1, "ALARM", (a))', "TRUE AT_LEAST(1, ALARM, (a))",
+    ],
+)  # fmt: skip
+def test_what_is_no_at_least(text: str) -> None:
+    with pytest.raises(ApiError, match="AlarmRule is invalid"):
+        rules.parse(text)
+
+
+def test_each_alarm_of_at_least_is_an_element() -> None:
+    assert len(rules.parse("AT_LEAST(1, ALARM, (" + ", ".join(f"a{n}" for n in range(100)) + "))").alarms) == 100
+    with pytest.raises(ApiError, match="at most"):
+        rules.parse("AT_LEAST(1, ALARM, (" + ", ".join(f"a{n}" for n in range(101)) + "))")
+    many = " OR ".join(["AT_LEAST(1, ALARM, (" + ", ".join(f"a{n}" for n in range(100)) + "))"] * 6)
+    with pytest.raises(ApiError, match="at most"):
+        rules.parse(many)

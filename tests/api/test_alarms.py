@@ -432,6 +432,13 @@ def test_tags_refused(alarms):
     assert alarms.list_tags_for_resource(ResourceARN=ARN) == {"Tags": []}
 
 
+SUPPRESSOR = {
+    "ActionsSuppressor": "alarm",
+    "ActionsSuppressorWaitPeriod": 60,
+    "ActionsSuppressorExtensionPeriod": 120,
+}
+
+
 class TestComposites:
     def test_what_is_shown(self, alarms):
         alarms.put()
@@ -485,13 +492,39 @@ class TestComposites:
              "alarm is an alarm of the other type: metric alarms and composite alarms share their names"),
             ({"AlarmActions": ["arn:aws:autoscaling:us-east-1:000000000000:scalingPolicy:p"]},
              "A composite alarm cannot have the action arn:aws:autoscaling:us-east-1:000000000000:scalingPolicy:p"),
-            ({"ActionsSuppressor": "alarm"}, "Atoll does not support the parameter ActionsSuppressor"),
+            ({**SUPPRESSOR, "ActionsSuppressor": "x"},
+             f"Could not save the composite alarm as the suppressor alarm {ARN.replace(':alarm:alarm', ':alarm:x')} "
+             "does not exist"),
+            ({**SUPPRESSOR, "ActionsSuppressor": "c"}, "ActionsSuppressor must not name the alarm itself"),
+            ({"ActionsSuppressorWaitPeriod": 1}, "ActionsSuppressorWaitPeriod needs an ActionsSuppressor"),
         ],
     )  # fmt: skip
     def test_refused(self, alarms, more, message):
         alarms.put()
         body = {"AlarmName": "c", "AlarmRule": "TRUE", **more}
         assert alarms.refused("PutCompositeAlarm", **body) == ("ValidationException", message)
+
+    def test_a_suppressor(self, alarms):
+        alarms.put()
+        alarms.put_composite_alarm(AlarmName="c", AlarmRule="TRUE", **SUPPRESSOR)
+        (shown,) = alarms.describe_alarms(AlarmTypes=["CompositeAlarm"])["CompositeAlarms"]
+        assert {name: shown[name] for name in SUPPRESSOR} == SUPPRESSOR
+        assert "ActionsSuppressedBy" not in shown
+        alarms.set_alarm_state(AlarmName="c", StateValue="ALARM", StateReason="by hand")
+        (shown,) = alarms.describe_alarms(AlarmTypes=["CompositeAlarm"])["CompositeAlarms"]
+        assert (shown["ActionsSuppressedBy"], shown["ActionsSuppressedReason"]) == (
+            "WaitPeriod",
+            "Actions suppressed by WaitPeriod",
+        )
+
+    @pytest.mark.parametrize("member", ["ActionsSuppressorWaitPeriod", "ActionsSuppressorExtensionPeriod"])
+    def test_periods_of_a_suppressor(self, alarms, member):
+        alarms.put()
+        body = {"AlarmName": "c", "AlarmRule": "TRUE", **SUPPRESSOR}
+        lacking = {name: value for name, value in body.items() if name != member}
+        assert alarms.refused("PutCompositeAlarm", **lacking)[0] == "MissingRequiredParameterException"
+        negative = alarms.refused("PutCompositeAlarm", **body | {member: -1})
+        assert negative == ("InvalidParameterValueException", f"The parameter {member} must not be negative.")
 
     def test_a_composite_alarm_does_not_become_one_on_a_metric(self, alarms):
         alarms.put_composite_alarm(AlarmName=NAME, AlarmRule="TRUE")

@@ -121,7 +121,7 @@ def test_a_body_is_freed_piece_by_piece() -> None:
     inner = [{"a": [1, 2, {"b": [3]}]} for _ in range(2_500)]
     first = inner[0]
     body = LargeBody({"x": inner, "y": {"z": inner[1:3]}, "s": "text"})
-    large.empty(body)
+    pieces.empty(body)
     assert not body and not inner and not first
 
 

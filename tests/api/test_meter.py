@@ -178,7 +178,7 @@ def test_latency_is_that_of_answers(service: Service, of: Of) -> None:
 def test_a_meter_is_bounded() -> None:
     meter = Meter(lambda: 0, most=3)
     for number in range(5):
-        meter.tally(f"t{number}", None, "GetItem").calls += 1
+        meter.tally(f"t{number}", None, "GetItem").refused += 1
     for number in range(5):
         meter.failed("GetItem", [f"absent{number}"], resource_not_found())
     assert [(one.table, one.calls) for one in meter.snapshot()] == [("t3", 1), ("t4", 1), ("", 5)]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from atoll.api import slices
+from atoll import slices
 from atoll.api.partiql import select
 from atoll.database import reads
 from tests import desk, engines

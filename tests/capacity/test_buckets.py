@@ -11,42 +11,47 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atoll.capacity.buckets import Bucket, LocalBuckets, drained, refilled
+from atoll.capacity.buckets import Bucket, LocalBuckets, full
 from atoll.capacity.shared import SharedBuckets
 from atoll.clock import ManualClock
 
 START_MS = 1_800_000_000_000
 
 
+def held(units: float, rate: float, after_ms: int) -> float:
+    """What a bucket holds so long after it held these units."""
+    return Bucket(units, START_MS).held(rate, START_MS + after_ms)
+
+
 def test_a_new_bucket_holds_what_flows_into_it_in_300_seconds() -> None:
-    assert refilled(None, 5, START_MS) == Bucket(1500, START_MS)
+    assert full(5, START_MS) == Bucket(1500, START_MS)
 
 
 def test_a_bucket_is_refilled_steadily_and_never_runs_over() -> None:
-    empty = Bucket(0, START_MS)
-    assert refilled(empty, 10, START_MS + 250).units == 2.5
-    assert refilled(empty, 10, START_MS + 299_000).units == 2990
-    assert refilled(empty, 10, START_MS + 3_600_000).units == 3000
+    assert held(0, 10, 250) == 2.5
+    assert held(0, 10, 299_000) == 2990
+    assert held(0, 10, 3_600_000) == 3000
 
 
 def test_a_debt_is_paid_before_anything_is_there() -> None:
-    indebted = drained(Bucket(1, START_MS), 10, 101, START_MS)
-    assert indebted.units == -100
-    assert refilled(indebted, 10, START_MS + 9_999).units < 0
-    assert refilled(indebted, 10, START_MS + 10_001).units > 0
+    assert held(-100, 10, 9_999) < 0
+    assert held(-100, 10, 10_001) > 0
 
 
 def test_at_another_rate_a_bucket_keeps_what_it_holds_if_there_is_room() -> None:
-    bucket = Bucket(1500, START_MS)
-    assert refilled(bucket, 100, START_MS).units == 1500
-    assert refilled(bucket, 1, START_MS).units == 300
-    assert refilled(Bucket(-50, START_MS), 1, START_MS).units == -50
+    assert held(1500, 100, 0) == 1500
+    assert held(1500, 1, 0) == 300
+    assert held(-50, 1, 0) == -50
 
 
 def test_a_clock_that_was_set_back_refills_nothing_and_then_goes_on() -> None:
-    back = refilled(Bucket(0, START_MS), 10, START_MS - 60_000)
-    assert back == Bucket(0, START_MS - 60_000)
-    assert refilled(back, 10, START_MS - 59_000).units == 10
+    clock = ManualClock(START_MS)
+    buckets = LocalBuckets(clock)
+    buckets.take(7, 10, 3_000)
+    clock.set(START_MS - 60_000)
+    assert buckets.level(7, 10) == 0
+    clock.set(START_MS - 59_000)
+    assert buckets.level(7, 10) == 10
 
 
 @pytest.mark.parametrize("shared", [False, True])

@@ -19,9 +19,10 @@ from atoll.check import repair
 from atoll.check.file import FileSnapshot, open_file
 from atoll.check.report import Report
 from atoll.check.store import check
-from atoll.cli import INTERRUPTED, main
+from atoll.cli import main
 from atoll.database import format as fmt
 from atoll.database.schema import Table
+from atoll.options import INTERRUPTED
 from atoll.storage.locks import FileLock
 from atoll.storage.sqlite import FILE_NAME
 from atoll.storage.sqlitefile import PAGE_BYTES

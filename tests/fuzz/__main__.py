@@ -1,8 +1,8 @@
 """`make fuzz`: many odd requests to a server in this process. None may end with status 500 or take long.
 
 `REQUESTS` is their number, `SEED` chooses them, and after `SECONDS` it ends. They are those of `tests/differential`,
-and the same ones with some of their bytes changed. The time of a request is the CPU time of the event loop's thread,
-which other programs do not change.
+the same ones with some of their bytes changed, and requests to every operation of all services (`services`). The time
+of a request is the CPU time of the event loop's thread, which other programs do not change.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from atoll.serving import GC_OBJECTS
 from atoll.wire.codec import Request
 from tests.differential import definitions, legacy, malformed, multi, partiql, queries, single, syntax
 from tests.differential.tables import TABLES, Step
+from tests.fuzz import services
 
 FAMILIES = (
     single.items, single.values, single.conditions, single.updates, single.projections, syntax.syntax, queries.queries,
@@ -27,11 +28,16 @@ FAMILIES = (
     partiql.statements,
 )  # fmt: skip
 
+LIKE_THE_SERVICE = b"#InternalFailure"
+"""The code of an internal error that a request of the service gets, too."""
+
 STALL_MS = 100
 SCENARIOS = 200
 """After so many, the server begins with empty tables: definitions pile up otherwise."""
 
 MUTATED = 0.15
+SERVICES = 0.4
+"""How many scenarios have requests to any operation of any service."""
 SHOWN = 5
 
 
@@ -81,6 +87,9 @@ async def fuzz(requests: int, seed: int, seconds: float = math.inf) -> Report:
 
 
 def _scenario(random: Random) -> Iterator[Request]:
+    if random.random() < SERVICES:
+        yield from services.requests(random)
+        return
     for step in random.choice(FAMILIES)(random):
         yield _request(step.operation, _bytes(random, step))
 
@@ -117,10 +126,11 @@ async def _send(node: Node, request: Request, report: Report) -> None:
     status = int(answer[9:12])
     report.requests += 1
     report.statuses[status] += 1
-    told = f"{request.headers[b'x-amz-target'].decode()} {request.body[:500]!r}"
+    target = request.headers.get(b"x-amz-target") or request.method + b" " + request.path
+    told = f"{target.decode('latin-1')} {request.query[:200]!r} {request.body[:500]!r}"
     if took_ms > report.longest_ms:
         report.longest_ms, report.longest = took_ms, told
-    if status >= 500:
+    if status >= 500 and LIKE_THE_SERVICE not in answer:
         report.failures.append(told)
     if took_ms > STALL_MS:
         report.stalls.append(f"{took_ms:.0f} ms: {told}")

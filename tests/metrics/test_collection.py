@@ -255,9 +255,11 @@ def test_replicas_measure_how_late_changes_arrive() -> None:
         things.put_item(Item={"pk": "a"})
         server.settle()
         server.clock.advance("1m")
-        own = server.client("cloudwatch", region_name="eu-west-1")
-        found = statistics(own, "ReplicationLatency", "SampleCount", TableName="Things", ReceivingRegion="eu-west-1")
-        assert sum(value for _, value in found) >= 1
+        to: Any = {"TableName": "Things", "ReceivingRegion": "eu-west-1"}
+        found = statistics(client(server), "ReplicationLatency", "SampleCount", **to)
+        assert sum(value for _, value in found) == 1
+        receiving = server.client("cloudwatch", region_name="eu-west-1")
+        assert statistics(receiving, "ReplicationLatency", "SampleCount", **to) == []
 
 
 def test_a_minute_without_requests_stores_nothing(server: LocalServer, metrics: Any) -> None:
@@ -339,3 +341,48 @@ def test_what_was_counted_while_the_store_was_away_is_stored_later(monkeypatch: 
         raise Unavailable("away")
 
     asyncio.run(scenario())
+
+
+def test_what_the_account_uses_of_its_quotas(server: LocalServer, metrics: Any) -> None:
+    def used(resource: str, expression: str = "m") -> list[float]:
+        dimensions = {"Type": "Resource", "Service": "DynamoDB", "Class": "None", "Resource": resource}
+        pairs = [{"Name": name, "Value": value} for name, value in dimensions.items()]
+        metric = {"Namespace": "AWS/Usage", "MetricName": "ResourceCount", "Dimensions": pairs}
+        stat = {"Metric": metric, "Period": 300, "Stat": "Maximum"}
+        queries = [
+            {"Id": "m", "MetricStat": stat, "ReturnData": False},
+            {"Id": "e", "Expression": expression},
+        ]
+        span = {"StartTime": START, "EndTime": START + 60 * MINUTE, "ScanBy": "TimestampAscending"}
+        return list(metrics.get_metric_data(MetricDataQueries=queries, **span)["MetricDataResults"][0]["Values"])
+
+    table(server, "One", **PROVISIONED)
+    server.clock.advance("5m")
+    second = table(server, "Two")
+    server.clock.advance("5m")
+    second.delete()
+    server.clock.advance("5m")
+    assert used("TableCount") == [1, 2, 1]
+    assert used("AccountProvisionedReadCapacityUnits") == [5, 5, 5]
+    assert used("AccountProvisionedWriteCapacityUnits", "100 * m / SERVICE_QUOTA(m)") == [100 * 7 / 80_000] * 3
+    assert used("TableCount", "SERVICE_QUOTA(m)") == [2_500] * 3
+    assert used("Nothing") == []
+
+
+def test_an_alarm_on_a_quota(server: LocalServer, metrics: Any) -> None:
+    dimensions = {"Type": "Resource", "Service": "DynamoDB", "Class": "None", "Resource": "TableCount"}
+    pairs = [{"Name": name, "Value": value} for name, value in dimensions.items()]
+    metric = {"Namespace": "AWS/Usage", "MetricName": "ResourceCount", "Dimensions": pairs}
+    metrics.put_metric_alarm(
+        AlarmName="tables", EvaluationPeriods=1, Threshold=0.1, ComparisonOperator="GreaterThanThreshold",
+        Metrics=[
+            {"Id": "m", "MetricStat": {"Metric": metric, "Period": 300, "Stat": "Maximum"}, "ReturnData": False},
+            {"Id": "e", "Expression": "100 * m / SERVICE_QUOTA(m)"},
+        ],
+    )  # fmt: skip
+    states = []
+    for number in range(4):
+        table(server, f"Table{number}")
+        server.clock.advance("6m")
+        states.append(metrics.describe_alarms()["MetricAlarms"][0]["StateValue"])
+    assert states == ["OK", "OK", "ALARM", "ALARM"]

@@ -336,3 +336,12 @@ CALLS = [
 def test_any_expression_has_a_value_or_a_fault(text):
     with suppress(Fault):
         evaluated(text, {"a": [1, None, 1e300], "b": [-1, 0, 2], "none": []})
+
+
+def test_service_quota():
+    others = {"quotas": {"a": 80.0}}
+    assert evaluated("SERVICE_QUOTA(a)", {"a": [1, None, 4], "b": [1]}, **others) == [80.0, None, 80.0, None, None]
+    assert evaluated("100 * a / SERVICE_QUOTA(a)", {"a": [40]}, **others)[0] == 50.0
+    for expression in ("SERVICE_QUOTA(b)", "SERVICE_QUOTA(a, b)", "SERVICE_QUOTA(a + 1)", "SERVICE_QUOTA(3)"):
+        with pytest.raises(Fault, match="Unsupported argument"):
+            evaluated(expression, {"a": [1], "b": [1]}, **others)

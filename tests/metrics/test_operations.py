@@ -254,3 +254,23 @@ def test_a_search_finds_metrics(cloudwatch: Any) -> None:
 def test_searches_that_cannot_be(cloudwatch: Any, search: str) -> None:
     code, _ = refused(lambda: data(cloudwatch, {"Id": "e1", "Expression": search}))
     assert code in ("ValidationError", "InvalidParameterValue")
+
+
+@pytest.mark.parametrize(
+    ("age", "period", "found"),
+    [
+        (timedelta(hours=3), 30, True), (timedelta(hours=3, minutes=1), 30, False), (timedelta(days=15), 60, True),
+        (timedelta(days=16), 60, False), (timedelta(days=16), 300, True), (timedelta(days=16), 420, False),
+        (timedelta(days=63), 300, True), (timedelta(days=64), 300, False), (timedelta(days=64), 7200, True),
+    ],
+)  # fmt: skip
+def test_a_period_that_is_too_fine_for_the_start_finds_nothing(
+    cloudwatch: Any, age: timedelta, period: int, found: bool
+) -> None:
+    put(cloudwatch, {"Value": 7, "Timestamp": START - MINUTE})
+    span = {"StartTime": START - age, "EndTime": START + MINUTE}
+    queries = [query("m1", period=period), {"Id": "e1", "Expression": "m1 * 2"}]
+    for asked in (queries[:1], queries):
+        answer = cloudwatch.get_metric_data(MetricDataQueries=asked, **span)["MetricDataResults"]
+        assert [one["Values"] for one in answer] == [[7], [14]][: len(asked)] if found else [[]] * len(asked)
+        assert {one["StatusCode"] for one in answer} == {"Complete"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import urllib.error
@@ -12,11 +13,12 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from atoll.api.prometheus import STATISTICS, exported
+from atoll.api.prometheus import MORE_LABELS, STATISTICS, exported, snake
 from atoll.config import Config
 from atoll.testing import LocalServer, serve
 from tests.metrics.conftest import START_S, client, table
 from tests.metrics.test_collection import PROVISIONED, index
+from tests.metrics.test_names import LISTED
 
 DASHBOARD = Path(__file__).parents[2] / "docs" / "grafana-dashboard.json"
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
@@ -98,18 +100,13 @@ def names_of(dashboard: Any) -> set[str]:
     return set(re.findall(r"aws_dynamodb_\w+", json.dumps(dashboard)))
 
 
-def test_the_dashboard_shows_metrics_that_exist(server: LocalServer) -> None:
+def test_the_dashboard_shows_metrics_that_exist() -> None:
     dashboard = json.loads(DASHBOARD.read_text())
-    model = (
-        "ThrottledRequests", "ReadThrottleEvents", "WriteThrottleEvents", "UserErrors", "SystemErrors",
-        "ConditionalCheckFailedRequests", "TransactionConflict", "TimeToLiveDeletedItemCount",
-    )  # fmt: skip
-    known = {name: STATISTICS.get(name, ("Sum",)) for name in (*STATISTICS, *model)}
     exist = {
-        exported(name, statistic, of_index=of_index)
-        for name, statistics in known.items()
-        for statistic in statistics
-        for of_index in (False, True)
+        exported(name, statistic, "".join([MORE_LABELS.get(snake(one), "") for one in of.split()]))
+        for name, (_, dimensions) in LISTED.items()
+        for of in dimensions
+        for statistic in STATISTICS.get(name, ("Sum",))
     }
     assert names_of(dashboard) <= exist
     assert len(dashboard["panels"]) > 10
@@ -119,9 +116,25 @@ def test_the_dashboard_shows_metrics_that_exist(server: LocalServer) -> None:
 
 
 def test_every_metric_is_documented() -> None:
-    text = PAGE.read_text()
-    for name in STATISTICS:
-        assert name in text, name
+    documented = {name for pattern in re.findall(r"(?:\w|\{[\w,]*\})+", PAGE.read_text()) for name in expanded(pattern)}
+    assert {*STATISTICS, *LISTED} <= documented
+
+
+def expanded(pattern: str) -> list[str]:
+    """`Consumed{Read,Write}CapacityUnits` as the two names that it stands for."""
+    parts = re.split(r"\{([^}]*)\}", pattern)
+    choices = [part.split(",") if place % 2 else [part] for place, part in enumerate(parts)]
+    return ["".join(one) for one in itertools.product(*choices)]
+
+
+def test_parts_of_a_metric_have_names_of_their_own(server: LocalServer) -> None:
+    """Otherwise a sum over the metric would count them twice."""
+    table(server)
+    server.client().execute_statement(Statement="INSERT INTO Things VALUE {'pk': 'a'}")
+    server.clock.advance("1m")
+    found = scrape(server)
+    assert found["aws_dynamodb_successful_request_latency_sample_count"] == {"Things/ExecuteStatement": 1}
+    assert found["aws_dynamodb_successful_request_latency_verb_sample_count"] == {"Things/ExecuteStatement": 1}
 
 
 def test_client_is_not_needed_for_the_metrics(server: LocalServer) -> None:

@@ -169,7 +169,7 @@ def test_processes_of_one_store_add_up_and_a_restart_keeps_all(world: World) -> 
     of_table = Metric("AWS/DynamoDB", "ConsumedReadCapacityUnits", (("TableName", "Things"),))
     for region in (world.region, other):
         region.state(Collection)
-        region.meter.tally("Things", None, "GetItem").read(1.5)
+        region.meter.tally("Things", None, "GetItem").reads[1.5] += 1
     world.clock.advance(MINUTE_MS)
     assert world.sums(metric=of_table) == {0: 1.5}
     world.run(other.state(Collection).settle())

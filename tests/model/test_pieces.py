@@ -10,9 +10,11 @@ import pytest
 from atoll.model import pieces
 
 
-@pytest.fixture(autouse=True)
-def _small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, params=[pieces._MATCH_BYTES, 7])
+def _small_pieces(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     monkeypatch.setattr(pieces, "PIECE_BYTES", 12)
+    monkeypatch.setattr(pieces, "_MATCH_BYTES", request.param)
+    monkeypatch.setattr(pieces, "_SPACE_BYTES", 2)
 
 
 def _outcome(parse: Any, text: bytes) -> Any:

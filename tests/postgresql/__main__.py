@@ -1,5 +1,7 @@
-"""Run the tests over a PostgreSQL server, and some over one with pgvector: `make test-postgresql`. Arguments replace the
-tests that run; after `--pgvector` they run over the second one."""
+"""Run the tests over a PostgreSQL server, and some over one with pgvector: `make test-postgresql`.
+
+Arguments replace the tests that run; after `--pgvector` they run over the second server.
+"""
 
 from __future__ import annotations
 

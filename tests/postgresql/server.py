@@ -10,12 +10,13 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 from importlib import util
 from pathlib import Path
+
+from tests.ports import reserved_port
 
 BIN = Path("/usr/lib/postgresql/15/bin")
 
@@ -29,13 +30,6 @@ def install() -> None:
         subprocess.run(
             command, check=True, stdout=subprocess.DEVNULL, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         )
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 def with_pgvector(directory: Path) -> Path:
@@ -52,7 +46,7 @@ class Server:
     def __init__(self, directory: Path, port: int = 0, *, programs: Path = BIN, **settings: str) -> None:
         self.directory = directory
         self._programs = programs
-        self.port = port or free_port()
+        self.port = port or reserved_port()
         self.settings = {
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": "",

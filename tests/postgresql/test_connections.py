@@ -20,7 +20,8 @@ from atoll.cli import main
 from atoll.shared_store import SharedStore
 from atoll.storage.postgresql.url import BadStore
 from benchmarks.client import Client
-from tests.postgresql.server import Server, free_port, temporary
+from tests.ports import reserved_port
+from tests.postgresql.server import Server, temporary
 from tests.postgresql.test_servers import TABLE, call, front_end, refused
 
 HBA = """
@@ -156,7 +157,7 @@ def test_a_store_that_cannot_be_used_is_told_in_a_line(
 @contextmanager
 def pgbouncer(server: Server, mode: str) -> Iterator[str]:
     """The URL of a pooler before the server."""
-    port, directory = free_port(), server.directory
+    port, directory = reserved_port(), server.directory
     file = directory / f"{mode}.ini"
     file.write_text(
         f"[databases]\n* = host=127.0.0.1 port={server.port} user=postgres\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"

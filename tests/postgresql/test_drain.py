@@ -20,13 +20,13 @@ from botocore.exceptions import EndpointConnectionError
 from atoll.storage.postgresql.statements import commit_lock
 from benchmarks.servers import ROOT, Server
 from tests import postgres
-from tests.postgresql.server import free_port
+from tests.ports import reserved_port
 
 REGION = "eu-north-1"
 
 
 def front_end(directory: Path, number: int, url: str) -> Server:
-    port = free_port()
+    port = reserved_port()
     command = [sys.executable, "-m", "atoll.cli", "serve", "--host", "127.0.0.1", "--port", str(port)]
     environment = {"PYTHONPATH": str(ROOT / "src"), "PYTHONUNBUFFERED": "1", "ATOLL_STORE": url, "ATOLL_REGION": REGION}
     return Server(f"front end {number}", command, port, directory / f"{number}.log", environment)

@@ -18,8 +18,9 @@ import pytest
 
 from atoll.check.file import open_file
 from atoll.cli import main
-from atoll.copying import command, database, directory
+from atoll.copying import database, directory
 from atoll.database import format as fmt
+from atoll.options import INTERRUPTED
 from atoll.shared_store import SharedStore
 from atoll.storage import sqlitefile
 from atoll.storage.locks import FileLock
@@ -139,11 +140,11 @@ def test_an_interrupted_copy_goes_on(
         monkeypatch.setattr(module, "BATCH_BYTES", 4_000)
         monkeypatch.setattr(target, "write", interrupted(target.write, written))
     monkeypatch.setattr(database, "BATCH_ROWS", 100)
-    assert copy(data, url) == command.INTERRUPTED
+    assert copy(data, url) == INTERRUPTED
     with pytest.raises(BadStore, match="not complete"):
         asyncio.run(open_store(url))
     assert copy(data, url) == 0
-    assert copy(url, tmp_path / "back") == command.INTERRUPTED
+    assert copy(url, tmp_path / "back") == INTERRUPTED
     assert not [*(tmp_path / "back").glob(f"**/{FILE_NAME}")]
     assert copy(url, tmp_path / "back") == 0
     assert stored(tmp_path / "back") == stored(data)
@@ -184,7 +185,7 @@ def test_a_copy_that_ended_while_it_was_completed_goes_on(
         return rename(path, target)
 
     monkeypatch.setattr(Path, "rename", renamed)
-    assert copy(url, tmp_path / "back") == command.INTERRUPTED
+    assert copy(url, tmp_path / "back") == INTERRUPTED
     assert copy(url, tmp_path / "back") == 0
     assert stored(tmp_path / "back") == stored(data)
 
@@ -205,7 +206,7 @@ def test_a_copy_of_a_source_that_changed_meanwhile_is_refused(
     write = database.TargetDatabase.write
     monkeypatch.setattr(directory, "BATCH_BYTES", 4_000)
     monkeypatch.setattr(database.TargetDatabase, "write", interrupted(write, 2))
-    assert copy(data, url) == command.INTERRUPTED
+    assert copy(data, url) == INTERRUPTED
     with closing(apsw.Connection(str(data / OTHER / FILE_NAME))) as connection:
         connection.execute("DELETE FROM kv WHERE id = 1").fetchall()
     assert copy(data, url) == 2

@@ -23,6 +23,7 @@ import boto3
 from botocore.config import Config
 
 from benchmarks.servers import ROOT, Server
+from tests.ports import reserved_port
 
 REGIONS = ("us-east-1", "eu-west-1", "ap-northeast-1")
 TOKEN = "administration"
@@ -49,7 +50,7 @@ class World:
         self._keys = _credentials(directory)
         self._peers = directory / "peers.json"
         _credentials(directory, "--peer", "--credentials", str(self._peers))
-        self._ports = dict(zip(REGIONS, _free_ports(len(REGIONS)), strict=True))
+        self._ports = {region: reserved_port() for region in REGIONS}
 
     def url(self, region: str) -> str:
         return f"https://localhost:{self._ports[region]}"
@@ -129,18 +130,6 @@ def running(directory: Path, workers: int = 1) -> Iterator[World]:
         for region in REGIONS:
             world.start(region)
         yield world
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports below those that the system gives to clients, so that none is taken while a server is down."""
-    found: list[int] = []
-    port = 20_000 + os.getpid() % 10_000
-    while len(found) < count:
-        port += 1
-        with contextlib.suppress(OSError), socket.socket() as one:
-            one.bind(("127.0.0.1", port))
-            found.append(port)
-    return found
 
 
 def _credentials(directory: Path, *options: str) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
 import subprocess
 from collections.abc import AsyncIterator
@@ -18,16 +17,10 @@ from atoll.errors import resource_not_found
 from atoll.node import Node
 from atoll.replication.messages import Message
 from atoll.security.credentials import Credential, Credentials
+from tests.ports import reserved_port
 
 US, JP = "us-east-1", "ap-northeast-1"
 START_MS = 1_800_000_000_000
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
 
 
 def peering(directory: Path, name: str = "peers.json") -> Path:
@@ -58,7 +51,7 @@ async def running(*nodes: Node) -> AsyncIterator[None]:
 
 def pair(keys: Path, **options: Any) -> tuple[Node, Node]:
     """Nodes of us-east-1 and ap-northeast-1. `options` are those of both."""
-    ports = {US: free_port(), JP: free_port()}
+    ports = {US: reserved_port(), JP: reserved_port()}
     scheme = "https" if "tls" in options else "http"
     one, other = (
         Config(data=None, port=ports[own], region=own, peer_credentials=keys,

@@ -45,7 +45,7 @@ class Stage:
     def consume(self, units: float) -> None:
         async def add() -> None:
             tally = self.server._node.region().meter.tally(self.name, None, "PutItem")
-            (tally.read if self.kind == "Read" else tally.wrote)(units)
+            (tally.reads if self.kind == "Read" else tally.writes)[units] += 1
 
         self.server._do(add())
 

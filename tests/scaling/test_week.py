@@ -73,14 +73,14 @@ class Simulated:
         read, write = (units, 50) if self.kind == "Read" else (50, units)
         throughput = {"ReadCapacityUnits": read, "WriteCapacityUnits": write}
         await tables.update_table(node.region(), {"TableName": self.id.table_name, "ProvisionedThroughput": throughput})
-        await node.evaluations[node.region().key].settle()  # the server takes note at once
+        await node.work[node.region().key].evaluation.settle()  # the server takes note at once
 
     def consume(self, node: Node) -> int:
         consumed = next(self.traffic)
         if not consumed:
             return 0
         tally = node.region().meter.tally(self.id.table_name, self.id.index_name, "PutItem")
-        (tally.read if self.kind == "Read" else tally.wrote)(consumed)
+        (tally.reads if self.kind == "Read" else tally.writes)[consumed] += 1
         return consumed
 
 
@@ -124,7 +124,7 @@ async def simulate(node: Node, simulated: list[Simulated], start_ms: int) -> lis
     """The differences from the rules."""
     different: list[str] = []
     region, clock = node.region(), node.clock
-    evaluation = node.evaluations[region.key]
+    evaluation = node.work[region.key].evaluation
     assert isinstance(clock, ManualClock)
     for now in range(1, DAYS * DAY + 1):
         for one in simulated:

@@ -349,6 +349,16 @@ AUTHORIZATION = b"AWS4-HMAC-SHA256 Credential=AKIAEXAMPLE/20260102/eu-central-1/
             "See http://en.wikipedia.org/wiki/ISO_8601",
         ),
         (
+            {
+                b"authorization": AUTHORIZATION + b"SignedHeaders=host, Signature=b",
+                b"date": b"Mon, 01 Jan 2024 00:00:00 +9999999999999999",
+            },
+            b"",
+            "IncompleteSignatureException",
+            "Date must be in ISO-8601 'basic format'. Got 'Mon, 01 Jan 2024 00:00:00 +9999999999999999'. "
+            "See http://en.wikipedia.org/wiki/ISO_8601",
+        ),
+        (
             {},
             b"X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date=x",
             "IncompleteSignatureException",

@@ -23,6 +23,7 @@ from atoll.cli import main
 from atoll.client import Client
 from atoll.mcp import tools
 from atoll.mcp.server import server as mcp_server
+from tests.ports import reserved_port
 
 TOKEN = "a secret of many characters"
 READING = {"list_tables", "describe_table", "query", "scan", "sql", "read_stream"}
@@ -205,9 +206,7 @@ class TestHttp:
     @pytest.fixture(scope="class")
     @staticmethod
     def port() -> Any:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port: int = free.getsockname()[1]
+        port = reserved_port()
         command = [sys.executable, "-m", "atoll", "mcp", "--http", str(port)]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         with subprocess.Popen(command, env=environment | {"ATOLL_MCP_TOKEN": TOKEN}) as process:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import logging
 import os
 import signal
 import socket
@@ -20,8 +21,11 @@ from typing import Any
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.trace.export import SpanExportResult
 
 from atoll.cli import main
+from atoll.telemetry import exporters
+from tests.ports import reserved_port
 from tests.telemetry.conftest import AUTHORIZATION
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -131,6 +135,32 @@ def test_without_a_collector_requests_are_answered_and_the_server_stops() -> Non
         unused.bind(("127.0.0.1", 0))
         with served(OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{unused.getsockname()[1]}") as port:
             ask(port, 5)
+
+
+def test_an_outage_of_the_collector_is_logged_when_it_begins_and_when_it_ends(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{reserved_port()}")
+    away = exporters._Spans()
+    monkeypatch.setattr(away._client, "_compute_backoff", lambda retry: 0.0)
+    caplog.set_level("INFO")
+    queue = logging.getLogger("opentelemetry.sdk._shared_internal")
+    for _ in range(2):
+        assert away.export([]) is SpanExportResult.FAILURE
+        queue.warning("Queue full, dropping %s.", "Span")
+    (told,) = caplog.messages
+    assert told.startswith("spans are not exported, which is not logged again until they are: ")
+    assert "Connection refused" in told
+    caplog.clear()
+    there = Collector()
+    away._client._endpoint = there.url + "/v1/traces"
+    try:
+        for _ in range(2):
+            assert away.export([]) is SpanExportResult.SUCCESS
+            queue.warning("Queue full, dropping %s.", "Span")
+    finally:
+        there.close()
+    assert caplog.messages == ["spans are exported again", *2 * ["Queue full, dropping Span."]]
 
 
 def test_a_collector_that_never_answers_delays_nothing_but_the_end() -> None:

@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 
+from atoll.api import services
 from atoll.cli import main
 from atoll.clock import ManualClock
 from atoll.database.region import Region, Settings
 from atoll.storage.memory import MemoryEngine
 from atoll.templates import declarations
 from atoll.templates.documents import BadTemplate, load
+from atoll.templates.resources import Request
 from atoll.testing import serve
 
 TEMPLATE = """
@@ -243,8 +245,6 @@ def test_tables_that_exist_stay(tmp_path: Path, caplog: pytest.LogCaptureFixture
 
 
 def test_each_setting_that_differs_is_named(caplog: pytest.LogCaptureFixture) -> None:
-    """A server that was killed after it had made a table may not have set the rest."""
-
     async def scenario() -> None:
         region = Region("us-east-1", MemoryEngine(), ManualClock(declarations.SCRATCH_MS))
         policy = {
@@ -270,6 +270,55 @@ def test_each_setting_that_differs_is_named(caplog: pytest.LogCaptureFixture) ->
         "a table is not as it is declared, and stays as it is: ContributorInsightsSpecification, "
         "KinesisStreamSpecification, PointInTimeRecoverySpecification, ResourcePolicy, Tags differ"
     ]
+
+
+class Killed(BaseException):
+    """The process ends at once."""
+
+
+@pytest.mark.parametrize("is_sent", [False, True])
+def test_a_table_is_completed_after_a_kill_at_any_request(
+    is_sent: bool, template: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each run of the server is killed before or after one further request, until one ends."""
+    send = declarations._send
+
+    async def scenario() -> int:
+        region = Region("us-east-1", MemoryEngine(), ManualClock(declarations.SCRATCH_MS))
+        given = await declarations.read(template, "us-east-1", Settings())
+        for run in range(1, 100):
+            left = run if is_sent else 2
+
+            async def sent(region: Region, request: Any) -> Any:
+                nonlocal left
+                if request.operation.name.startswith(("Describe", "List", "Get")):
+                    return await send(region, request)
+                left -= 1
+                if not left and not is_sent:
+                    raise Killed
+                answer = await send(region, request)
+                if not left:
+                    raise Killed
+                return answer
+
+            monkeypatch.setattr(declarations, "_send", sent)
+            try:
+                await declarations.begin(region, given)
+            except Killed:
+                continue
+            monkeypatch.setattr(declarations, "_send", send)
+            caplog.clear()
+            await declarations.begin(region, given)  # compares the tables with their declarations
+            targets = services.TARGETS[b"AnyScaleFrontendService.DescribeScalingPolicies"]
+            found = await send(region, Request(targets, {"ServiceNamespace": "dynamodb"}))
+            assert len(found["ScalingPolicies"]) == 1
+            return run
+        raise AssertionError("it never ends")
+
+    with caplog.at_level(logging.WARNING, "atoll"):
+        runs = asyncio.run(scenario())
+    assert runs > 3
+    assert [one for one in caplog.messages if "ignored" not in one] == []
 
 
 def test_what_waits_for_a_table_is_set_when_it_is_active(template: Path) -> None:

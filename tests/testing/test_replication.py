@@ -99,9 +99,9 @@ def test_the_latency_of_replication_is_measured(server: LocalServer, us: Table, 
     eu.put("third")
     server.settle()
     meters = {name: region.meter for name, region in server._node.regions.items()}
-    found = {(to, one.source): one for to, meter in meters.items() for one in meter.replication() if one.changes}
+    found = {(one.receiver, by): one for by, meter in meters.items() for one in meter.replication() if one.changes}
     arrived = found[EU, US]
-    assert (arrived.table, arrived.changes, arrived.pending) == ("Things", 2, 0)
+    assert (arrived.table, arrived.changes, arrived.pending) == ("Things", 2, None)
     assert (arrived.latency_ms, arrived.longest_ms) == (200 + 350, 350)
     assert (found[AP, US].changes, found[AP, US].longest_ms) == (2, 0)
     assert found[AP, EU].latency_ms == 0

@@ -105,6 +105,27 @@ def test_a_full_export_has_the_items_of_its_moment(seed: int, monkeypatch: pytes
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_an_export_of_the_present_has_no_write_of_its_millisecond_that_follows(seed: int) -> None:
+    """The clock stands still from the writes before the request until the export is complete."""
+
+    async def scenario() -> None:
+        world = await written(seed)
+        for _ in range(5):
+            await world.change()
+        now_ms = world.clock.now_ms()
+        before = world.state_at(now_ms)
+        begun = (await world.call(OPERATION, TableArn=ARN, S3Bucket=BUCKET))["ExportDescription"]
+        for _ in range(20):
+            await world.change()
+        assert world.clock.now_ms() == now_ms and world.state_at(now_ms) != before
+        await world.runner.settle()
+        done = (await world.call("DescribeExport", ExportArn=begun["ExportArn"]))["ExportDescription"]
+        assert by_key([line["Item"] for line in records(world, done)]) == before
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_an_incremental_export_has_the_net_effect_of_its_window(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(changes, "ITEMS", 5)

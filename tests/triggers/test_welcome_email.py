@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 from email import message_from_bytes
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 
+from tests.ports import reserved_port
 from tests.triggers.server import Server
 from tests.triggers.test_crash import until
 
@@ -36,14 +36,8 @@ def load(name: str) -> ModuleType:
     return module
 
 
-@pytest.fixture
-def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def test_every_new_user_gets_one_email_though_the_mail_server_was_away(tmp_path: Path, port: int) -> None:
+def test_every_new_user_gets_one_email_though_the_mail_server_was_away(tmp_path: Path) -> None:
+    port = reserved_port()
     here = tmp_path / "welcome_email"
     shutil.copytree(EXAMPLE, here)
     file = here / "functions.toml"

@@ -236,6 +236,7 @@ class TestBodies:
         peer.send(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
         peer.send(b"100000\r\n" + MEGABYTE + b"\r\n")
         assert hall.memory.used == len(MEGABYTE)
+        hall.settle()
         peer.send(b"nonsense\r\n")
         hall.settle()
         assert statuses(peer.transport.data) == [400]
@@ -429,6 +430,20 @@ class TestConnections:
 
 
 class TestTurns:
+    def test_a_part_of_a_body_of_many_chunks_ends_a_turn(self) -> None:
+        """A transport reads on many times in one turn, as long as it may: 15 MB of tiny chunks took it 0.3 seconds."""
+        hall = Hall()
+        (peer,) = hall.peers(1)
+        peer.send(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for _ in range(3):
+            assert peer.send(b"1\r\na\r\n" * 10_000)
+            assert not peer.transport.reading
+            hall.turn()
+            assert peer.transport.reading
+        peer.send(b"0\r\n\r\n")
+        hall.settle()
+        assert statuses(peer.transport.data) == [200]
+
     def test_pipelined_requests_are_answered_a_few_in_a_turn(self) -> None:
         hall = Hall()
         greedy, other = hall.peers(2)
@@ -579,6 +594,21 @@ class TestClients:
                 assert hall.memory.used <= LEAST_BYTES
         assert [statuses(peer.transport.data) for peer in modest] == [[200], [200]]
         assert not modest[0].is_refused and not modest[1].is_refused
+
+    def test_a_connection_whose_client_changes_takes_its_bytes_along(self) -> None:
+        """A connection is its address's until its first request is authenticated."""
+        hall = Hall(memory=Memory(LEAST_BYTES))
+        peers = self._of(hall, "one", 2)
+        for peer in peers:
+            peer.send(HEAD % (4 * len(MEGABYTE)))
+            peer.send(MEGABYTE)
+        peers[0].connection._peer = "other"
+        peers[0].send(MEGABYTE)
+        held = {"one": peers[1].connection.held, "other": peers[0].connection.held}
+        assert hall.memory._clients == held and all(held.values())
+        for peer in peers:
+            peer.leave()
+        assert hall.memory._clients == {} and hall.memory.used == 0
 
     def test_a_busy_connection_of_the_client_with_most_makes_room(self) -> None:
         running: list[asyncio.Future[bytes]] = []

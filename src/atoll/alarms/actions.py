@@ -1,13 +1,13 @@
-"""What an alarm does when its state changes: each action is an ARN, and the ARN's service decides who carries it out.
+"""The actions that an alarm runs when its state changes. Each action is an ARN; the service in the ARN decides how it
+runs.
 
-    autoscaling   a scaling policy: the callable that the node has for the service. It runs again every period while the
-                  state lasts
+    autoscaling   a scaling policy: a callable that the node provides. It runs again every period while the state lasts
     lambda        a function of the functions file, with the event that CloudWatch sends
     sns           the destination of the functions file whose name is the topic's: a webhook or a directory
     others        only logged
 
-A scaling policy is awaited: it changes tables and settings of this server, and must see its alarms in order. Calls of
-functions and webhooks leave the server, so they are stored, and run in the background (`deliveries`).
+A scaling policy is awaited: it changes tables of this server, and must see its alarms in order. Calls of functions and
+webhooks leave the server, so they are stored and run in the background (`deliveries`).
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class Event:
     """A state that an alarm entered, or is still in."""
 
     alarm: Alarm
-    """In its new state."""
+    """The alarm in its new state."""
     old: Alarm
-    """As it was before."""
+    """The alarm before the change."""
     now_ms: int
     data: Mapping[str, Any]
     """The data of the evaluation (StateReasonData), or what SetAlarmState gave; empty if it gave none."""
@@ -50,7 +50,7 @@ Act = Callable[[Region, Event, str], Awaitable[None]]
 
 
 class Message(NamedTuple):
-    """What an action sends."""
+    """The message that an action sends."""
 
     arn: str
     body: Mapping[str, Any]
@@ -66,14 +66,14 @@ class Actions:
     """The actions of the alarms of one region."""
 
     def __init__(self, region: Region, functions: Callable[[], Functions], acts: Mapping[str, Act]) -> None:
-        """`acts`: those that are awaited, by the service of their ARNs."""
+        """`acts`: the awaited actions, by the service in their ARNs."""
         self._region = region
         self._functions = functions
         self._acts = acts
         self._deliveries = Deliveries(region, functions)
 
     async def run(self, event: Event) -> list[Message]:
-        """Carry out the actions of the alarm's new state that are awaited; returns what the others deliver."""
+        """Run the awaited actions of the alarm's new state; returns the messages that the others deliver."""
         found = [await self._begin(event, arn) for arn in event.alarm.actions(event.alarm.state.value)]
         return [one for one in found if one is not None]
 
@@ -83,7 +83,7 @@ class Actions:
                 await self._carry_out(event, arn)
 
     async def settle(self, now_ms: int) -> int | None:
-        """Try deliveries again that are due; return when the next one is."""
+        """Try the deliveries that are due; returns the time of the next one."""
         return await self._deliveries.settle(now_ms)
 
     async def stop(self) -> None:

@@ -7,7 +7,7 @@ Properties give the defaults that apply where a member is absent.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -39,10 +39,26 @@ class State:
 
 
 @dataclass(frozen=True)
+class Suppression:
+    """Why the actions of a composite alarm do not run now (`suppression`)."""
+
+    by: str
+    until_ms: int | None
+    before: State | None = None
+    """The state before the first change whose actions were held back; None if there was no change."""
+
+
+def name_of(reference: str) -> str:
+    """The name of the alarm with this name or ARN."""
+    return reference.partition(":alarm:")[2] if reference.startswith("arn:") else reference
+
+
+@dataclass(frozen=True)
 class Alarm:
     configuration: Mapping[str, Any]
     configured_ms: int
     state: State
+    suppression: Suppression | None = None
 
     @property
     def name(self) -> str:
@@ -55,8 +71,14 @@ class Alarm:
 
     @property
     def rule(self) -> str:
-        """Of a composite alarm; empty for an alarm on metrics."""
+        """The rule of a composite alarm; empty for an alarm on metrics."""
         return str(self.configuration.get("AlarmRule") or "")
+
+    @property
+    def suppressor(self) -> str | None:
+        """The name of the alarm that suppresses the actions of a composite alarm."""
+        reference = self.configuration.get("ActionsSuppressor")
+        return None if reference is None else name_of(reference)
 
     @property
     def type(self) -> str:
@@ -117,13 +139,19 @@ def created(configuration: Mapping[str, Any], now_ms: int) -> Alarm:
 
 
 def document(alarm: Alarm) -> dict[str, Any]:
-    state = alarm.state
-    return {
+    found: dict[str, Any] = {
         "configuration": dict(alarm.configuration),
         "configured_ms": alarm.configured_ms,
-        "state": [state.value, state.reason, state.data, state.updated_ms, state.transitioned_ms],
+        "state": astuple(alarm.state),
     }
+    if alarm.suppression is not None:
+        found["suppression"] = astuple(alarm.suppression)
+    return found
 
 
 def parse(stored: Mapping[str, Any]) -> Alarm:
-    return Alarm(stored["configuration"], stored["configured_ms"], State(*stored["state"]))
+    suppression = None
+    if "suppression" in stored:
+        by, until_ms, before = stored["suppression"]
+        suppression = Suppression(by, until_ms, None if before is None else State(*before))
+    return Alarm(stored["configuration"], stored["configured_ms"], State(*stored["state"]), suppression)

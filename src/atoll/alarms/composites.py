@@ -1,8 +1,8 @@
 """Evaluate the composite alarms of a region, whose states follow from a rule over the states of other alarms.
 
-One is evaluated when it is new, when its configuration has changed, and when the state of an alarm that its rule names
-has changed. Those that other rules name come first, so each is evaluated once. Rules may name each other in a circle:
-such an alarm is evaluated again at the next look.
+A composite alarm is evaluated when it is new, when its configuration has changed, and when an alarm that its rule names
+has changed its state. Alarms that other rules name come first, so each is evaluated once. Rules may name each other in
+a circle: such alarms are evaluated again in the next round.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from typing import Any
 
 import orjson
 
-from atoll.alarms import rules, store
-from atoll.alarms.alarm import ALARM, INITIAL, OK, Alarm
+from atoll.alarms import rules, store, suppression
+from atoll.alarms.alarm import ALARM, INITIAL, OK, Alarm, name_of
 from atoll.alarms.reasons import instant
 from atoll.database.region import Region
 from atoll.storage.engine import Transaction
 
 TOGETHER = 500
-"""After so many alarms that rules name, the evaluation lets others run."""
+"""After this many alarms named by rules, the evaluation lets other tasks run."""
 
 
 @dataclass
@@ -35,7 +35,7 @@ class Composite:
     children: tuple[str, ...]
     """The names of the alarms that its rule names."""
     seen: tuple[str | None, ...] | None = None
-    """Their states; None for those that do not exist."""
+    """The states of `children` at the last evaluation; None for an alarm that does not exist."""
 
 
 def composite(alarm: Alarm) -> Composite:
@@ -43,13 +43,8 @@ def composite(alarm: Alarm) -> Composite:
     return Composite(alarm, rule, tuple(map(name_of, rule.alarms)))
 
 
-def name_of(reference: str) -> str:
-    """The name of the alarm that a rule names."""
-    return reference.partition(":alarm:")[2] if reference.startswith("arn:") else reference
-
-
 class Composites:
-    """Those of a region, by name, as the process knows them that evaluates its alarms."""
+    """The composite alarms of a region, by name, kept by the process that evaluates its alarms."""
 
     def __init__(self) -> None:
         self._known: dict[str, Composite] = {}
@@ -91,9 +86,23 @@ class Composites:
             value = ALARM if one.rule.holds(states) else OK
             if value != one.alarm.state.value:
                 one.alarm = await region.transact(partial(_change, one.alarm, value, changed, region, now_ms))
+        for one in self._known.values():
+            name = one.alarm.suppressor
+            if name is None and one.alarm.suppression is None:
+                continue
+            by = None if name is None else (known.alarm if (known := self._known.get(name)) else metric_alarm(name))
+            new = suppression.followed(one.alarm, None if by is None else by.state.value, now_ms)
+            if new != one.alarm:
+                one.alarm = await region.transact(partial(_follow, one.alarm, new, now_ms))
+
+    @property
+    def wake_ms(self) -> int | None:
+        """When the next period of a suppressor ends."""
+        ends = [one.alarm.suppression.until_ms for one in self._known.values() if one.alarm.suppression is not None]
+        return min((end_ms for end_ms in ends if end_ms is not None), default=None)
 
     def _in_order(self) -> Iterator[Composite]:
-        """All, those that a rule names before the one with the rule."""
+        """All composite alarms; an alarm that a rule names comes before the alarm with the rule."""
         begun: set[str] = set()
         for first in self._known.values():
             path = [(first, iter(first.children))] if first.alarm.name not in begun else []
@@ -108,13 +117,20 @@ class Composites:
 
 
 def _change(old: Alarm, value: str, changed: list[Alarm], region: Region, now_ms: int, tx: Transaction) -> Alarm:
-    """Store the state, unless somebody has changed the alarm meanwhile: then it is evaluated again."""
+    """Store the state, unless the alarm has changed meanwhile: then it is evaluated again."""
     if store.find(tx, old.name) != old:
         return old
     data: dict[str, Any] = {"triggeringAlarms": [_triggering(child, region) for child in changed]}
     reason = _reason(old, value, changed, region)
     new = old.in_state(value, reason, orjson.dumps(data).decode() if changed else None, now_ms)
-    store.change_state(tx, old, new, data, now_ms)
+    return store.change_state(tx, old, new, data, now_ms)
+
+
+def _follow(old: Alarm, new: Alarm, now_ms: int, tx: Transaction) -> Alarm:
+    """Store whether the actions are suppressed, unless the alarm has changed meanwhile."""
+    if store.find(tx, old.name) != old:
+        return old
+    store.change_suppression(tx, old, new, now_ms)
     return new
 
 

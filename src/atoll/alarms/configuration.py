@@ -9,7 +9,7 @@ from typing import Any
 
 from atoll import arns, limits
 from atoll.alarms import rules
-from atoll.alarms.alarm import ACTIONS, SHORT_PERIODS_S
+from atoll.alarms.alarm import ACTIONS, SHORT_PERIODS_S, name_of
 from atoll.alarms.deciding import BREACHING, COMPARISONS, IGNORE, MISSING, NOT_BREACHING
 from atoll.errors import alarms as errors
 from atoll.errors import metric_math
@@ -24,20 +24,20 @@ MEMBERS = (
     "DatapointsToAlarm", "Threshold", "ComparisonOperator", "TreatMissingData", "EvaluateLowSampleCountPercentile",
     "Metrics",
 )  # fmt: skip
-"""Those of a request that the configuration keeps, in the order in which it is shown."""
+"""The members of a request that the configuration keeps, in the order of descriptions."""
 
 OF_ONE_METRIC = (
     "MetricName", "Namespace", "Statistic", "ExtendedStatistic", "Dimensions", "Period", "Unit",
 )  # fmt: skip
 
+SUPPRESSOR_PERIODS = ("ActionsSuppressorWaitPeriod", "ActionsSuppressorExtensionPeriod")
+
 OF_COMPOSITES = (
     "AlarmName", "AlarmDescription", "ActionsEnabled", "OKActions", "AlarmActions", "InsufficientDataActions",
-    "AlarmRule",
+    "AlarmRule", "ActionsSuppressor", *SUPPRESSOR_PERIODS,
 )  # fmt: skip
 
-UNSUPPORTED_OF_COMPOSITES = (
-    "ActionsSuppressor", "ActionsSuppressorWaitPeriod", "ActionsSuppressorExtensionPeriod", "ActionConfiguration",
-)  # fmt: skip
+UNSUPPORTED_OF_COMPOSITES = ("ActionConfiguration",)
 
 UNSUPPORTED = (
     "ThresholdMetricId", "EvaluationWindow", "WarmUpConfiguration", "EvaluationCriteria", "EvaluationInterval",
@@ -76,7 +76,20 @@ def checked_composite(body: Mapping[str, Any], region: str) -> dict[str, Any]:
             if (parsed := arns.parse(arn)) is not None and parsed.service == "autoscaling":
                 raise errors.scales(arn)
     rules.parse(found["AlarmRule"])
+    _check_suppressor(found)
     return found
+
+
+def _check_suppressor(found: Mapping[str, Any]) -> None:
+    for period in SUPPRESSOR_PERIODS:
+        if "ActionsSuppressor" not in found and period in found:
+            raise errors.period_without_suppressor(period)
+        if "ActionsSuppressor" in found and period not in found:
+            raise metric_errors.missing(period)
+        if found.get(period, 0) < 0:
+            raise errors.suppressor_period_negative(period)
+    if "ActionsSuppressor" in found and name_of(found["ActionsSuppressor"]) == found["AlarmName"]:
+        raise errors.suppressor_of_itself()
 
 
 def _with_actions(body: Mapping[str, Any], members: Iterable[str], region: str) -> dict[str, Any]:

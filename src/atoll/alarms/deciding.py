@@ -1,7 +1,7 @@
-"""How an alarm decides its state: a pure function of the periods it looks at.
+"""Decide the state of an alarm: a pure function of the periods that it looks at.
 
-An alarm decides on N periods, of which M must breach. It looks at a few more than N, the *evaluation range*, so that it
-can do without a point that is missing. In this order:
+An alarm decides on N periods, of which M must breach. It looks at a few more periods than N, the *evaluation range*, so
+that later points can stand in for missing ones. The rules, in this order:
 
 1. At least N points in the range: the newest N decide. M of them breach: ALARM; else OK.
 2. Fewer, and missing data is `breaching` or `notBreaching`: the missing points up to N count as such.
@@ -29,7 +29,7 @@ COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
 
 class Decision(NamedTuple):
     state: str | None
-    """None: it stays as it is."""
+    """None: the state stays as it is."""
     used: tuple[int, ...] = ()
     """The periods that decided and have a point, newest first; 0 is the newest period of the range."""
     filled: int = 0
@@ -65,7 +65,8 @@ def decide(breaches: Sequence[bool | None], periods: int, to_alarm: int, missing
 
 
 def samples_needed(statistic: str) -> float:
-    """Below so many samples, a percentile says little: an alarm may be told to hold its state then."""
+    """The samples that a percentile needs to be meaningful. With fewer, an alarm may be configured to keep its
+    state."""
     if not statistic.startswith("p"):
         return 0
     share = float(statistic[1:]) / 100

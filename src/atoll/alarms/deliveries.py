@@ -1,4 +1,4 @@
-"""Deliver what alarms send to functions and webhooks: in the background, again after a failure, and not for ever.
+"""Deliver the messages of alarms to functions and webhooks, in the background, with a limited number of attempts.
 
 A delivery is tried up to `ATTEMPTS` times, each time after a longer pause. It is stored until it has arrived or failed:
 after a stop, the next process begins anew with those that are left, so one may arrive twice. The alarm's history tells
@@ -26,9 +26,9 @@ from atoll.triggers.registry import Function
 
 ATTEMPTS = 5
 PAUSE_MS = 1_000
-"""Before the second attempt; each further pause is twice as long."""
+"""The pause before the second attempt; each further pause is twice as long."""
 MOST = 1_000
-"""The number of deliveries of a region at a time; more wait in the store."""
+"""The most deliveries of a region at a time; more wait in the store."""
 
 _log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class Deliveries:
         self._running: set[asyncio.Task[None]] = set()
 
     async def settle(self, now_ms: int) -> int | None:
-        """Begin what is due. On a manual clock, wait for it, too: no time passes meanwhile."""
+        """Begin the deliveries that are due. On a manual clock also wait for them, since no time passes meanwhile."""
         room = MOST - len(self._waiting) - len(self._running)
         if room > 0:
             for stored in await self._region.read(partial(store.deliveries, after=self._seen, most=room)):
@@ -72,7 +72,7 @@ class Deliveries:
         return min((delivery.due_ms for delivery in self._waiting), default=None)
 
     async def stop(self) -> None:
-        """The functions have been closed, so no delivery runs for long."""
+        """Cancel the running deliveries. The functions are closed before, so none takes long to end."""
         self._waiting.clear()
         for task in self._running:
             task.cancel()
@@ -106,7 +106,7 @@ class Deliveries:
         await self.record(delivery.alarm, delivery.arn, error, now_ms, delivery.number)
 
     async def record(self, alarm: Alarm, arn: str, error: str | None, now_ms: int, number: int | None = None) -> None:
-        """Add the end of an action to the alarm's history."""
+        """Add an action's result to the alarm's history."""
         if error is None:
             summary = f"Successfully executed action {arn}"
         else:

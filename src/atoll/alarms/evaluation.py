@@ -1,13 +1,13 @@
-"""Evaluate the alarms of a region: every minute, those of short periods every 10 seconds.
+"""Evaluate the alarms of a region: every minute, or every 10 seconds if their periods are short.
 
-Only the process that holds the region's lease does. It keeps in memory the alarms, which it reads again after a change
-of one (`store.changes`), and the datapoints that they look at (`windows`). An alarm is *quiet* once nothing but new
-data can change its state: all its periods look the same, nothing was measured in them, and no datapoint has arrived
-since. Quiet alarms cost a comparison, and no wake.
+Only the process that holds the region's lease evaluates alarms. It keeps the alarms in memory and reads an alarm again
+after a change (`store.changes`). It also keeps the datapoints that alarms look at (`windows`). An alarm is *quiet* once
+nothing but new data can change its state: all its periods look the same, nothing was measured in them, and no datapoint
+has arrived since. A quiet alarm costs one comparison and does not wake the process.
 
-A change of state is stored with an event in one transaction. Then the actions of the event begin, and it is forgotten:
-an action may begin twice after a crash, but each begins. By then scaling policies have acted, and the calls of
-functions and webhooks are stored (`deliveries`).
+A change of state is stored with an event in one transaction. Then the actions of the event begin: scaling policies act,
+and calls of functions and webhooks are stored (`deliveries`). Only then is the event deleted, so after a crash an
+action may begin twice, but none is lost.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from atoll.metrics.store import Metrics, Wanted
 from atoll.storage.engine import Transaction
 
 TOGETHER = 200
-"""The alarms whose datapoints one read takes, or that are looked at before others run."""
+"""The alarms whose datapoints one read takes, or that are evaluated before other tasks run."""
 CHANGED_TOGETHER = 50
 """The alarms whose states one transaction changes."""
 ACTED_TOGETHER = 20
-"""The events whose actions begin before the evaluation lets others run."""
+"""The events whose actions begin before the evaluation lets other tasks run."""
 TOGETHER_PERIODS = 500
-"""After so many periods, the evaluation lets others run."""
+"""After this many periods, the evaluation lets other tasks run."""
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -55,11 +55,11 @@ class Watched:
     evaluated_ms: int
     """The end of the newest period that was looked at."""
     acted_ms: int
-    """When its scaling policies were last told of its state."""
+    """When its scaling policies last ran."""
     windows: tuple[Window, ...]
     is_steady: bool = False
-    """At the last evaluation nothing was measured, and all periods looked the same. Never an expression: its values may
-    change without data."""
+    """At the last evaluation nothing was measured, and all periods looked the same. Never true of metric math: its
+    values may change without data."""
     verdict: Verdict | None = None
 
     @property
@@ -91,7 +91,7 @@ class Verdict(NamedTuple):
 
 
 def judge(one: Watched, until_ms: int) -> Verdict:
-    """Evaluate an alarm on what its windows have."""
+    """Evaluate an alarm on the datapoints in its windows."""
     alarm = one.alarm
     times = inputs.times(alarm, until_ms)
     points = inputs.seen(alarm, one.inputs, [window.points(times) for window in one.windows], times)
@@ -107,7 +107,7 @@ def judge(one: Watched, until_ms: int) -> Verdict:
 
 
 class Watch:
-    """What this process knows of the region's alarms: `region.state(Watch)`."""
+    """The region's alarms as this process knows them: `region.state(Watch)`."""
 
     def __init__(self, region: Region) -> None:
         self.seen = -1
@@ -134,16 +134,19 @@ class Alarms:
     async def settle(self, now_ms: int) -> int | None:
         watch = self._region.state(Watch)
         await self._catch_up(watch, now_ms)
-        if not watch.alarms:
-            return await self._actions.settle(now_ms)
+        ends_ms = watch.composites.wake_ms
+        if ends_ms is not None and ends_ms <= now_ms:
+            await self._compose(watch, now_ms)
+            await self._act(watch)
         metrics = self._region.state(Metrics)
-        await metrics.learn()
+        if watch.alarms:
+            await metrics.learn()
         due = [one for one in watch.alarms.values() if _floor(now_ms, one.interval_ms) > one.evaluated_ms]
         if due:
             await self._evaluate(watch, due, now_ms)
             await self._catch_up(watch, now_ms)  # an action may have changed alarms
-        retry_ms = await self._actions.settle(now_ms)
-        wakes = [] if retry_ms is None else [retry_ms]
+        others = (await self._actions.settle(now_ms), watch.composites.wake_ms)
+        wakes = [wake_ms for wake_ms in others if wake_ms is not None]
         for looked_at, one in enumerate(watch.alarms.values(), 1):
             if not self._is_quiet(one, metrics):
                 wakes.append(one.evaluated_ms + one.interval_ms)
@@ -155,7 +158,7 @@ class Alarms:
         await self._actions.stop()
 
     async def _catch_up(self, watch: Watch, now_ms: int) -> None:
-        """What follows from changes of alarms that others have made."""
+        """Apply changes of alarms that API calls or other processes made."""
         if await self._region.read(store.changes) != watch.seen:
             await self._learn(watch, now_ms)
             await self._compose(watch, now_ms)
@@ -225,7 +228,7 @@ class Alarms:
             await self._actions.repeat(event)
 
     async def _compose(self, watch: Watch, now_ms: int) -> None:
-        """Evaluate composite alarms. What changes is read again at the next look."""
+        """Evaluate composite alarms. Those that change are read again in the next round."""
         if watch.composites:
             await watch.composites.evaluate(self._region, watch.metric_alarm, now_ms)
 
@@ -251,7 +254,7 @@ class Alarms:
                 return
 
     async def _follow(self, due: Sequence[Watched], metrics: Metrics) -> None:
-        """Read anew what follows from tables, if one has changed."""
+        """Derive the datapoints that follow from table definitions again, if a table has changed."""
         outdated = [(one, window) for one in due for window in one.windows if window.is_outdated(metrics)]
         if outdated:
             found = await lines(self._region, [window.wanted.metric for _, window in outdated])
@@ -260,7 +263,7 @@ class Alarms:
                 one.is_steady = False
 
     async def _act(self, watch: Watch) -> None:
-        """Run the actions of all stored events. If one fails, all are read again at the next look."""
+        """Run the actions of all stored events. If one fails, all are read again in the next round."""
         seen, watch.seen = watch.seen, -1
         while first := await self._region.read(partial(store.events, most=ACTED_TOGETHER)):
             for stored in first:
@@ -293,8 +296,9 @@ def _floor(time_ms: int, interval_ms: int) -> int:
 
 
 def _change_states(changed: Sequence[Watched], now_ms: int, seen: int, tx: Transaction) -> tuple[int, list[Alarm]]:
-    """Store the new states of alarms, except of those that somebody has changed meanwhile. Returns the number of
-    changes that the watch knows then, and the alarms. If somebody changed one, it reads what changed since `seen`."""
+    """Store the new states of alarms, except of those that have changed meanwhile. Returns the number of changes that
+    the watch then knows, and the alarms. If an alarm has changed, that number stays `seen`, so the watch reads the
+    change."""
     is_current = store.changes(tx) == seen
     alarms = []
     for one in changed:

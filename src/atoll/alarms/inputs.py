@@ -1,6 +1,6 @@
-"""What an alarm sees: the datapoints of its metrics in the periods of its evaluation range.
+"""The datapoints that an alarm is evaluated on: those of its metrics in the periods of its evaluation range.
 
-The range slides: its newest period ends at the time of the evaluation, whatever the clock says then.
+The range slides: its newest period ends at the time of the evaluation, not at a full minute or hour.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from atoll.alarms.alarm import Alarm
 from atoll.alarms.deciding import evaluation_range
 from atoll.alarms.reasons import Point
 from atoll.errors.metric_math import Fault
+from atoll.metrics.implied import quota
 from atoll.metrics.math.evaluation import Queries
 from atoll.metrics.math.series import Grid, Series
 from atoll.metrics.series import Metric
@@ -24,7 +25,7 @@ class Input(NamedTuple):
     """A metric that an alarm reads."""
 
     id: str
-    """Of its query; empty for an alarm on one metric."""
+    """The id of its query; empty for an alarm on one metric."""
     metric: Metric
     unit: str | None
     statistic: str
@@ -43,7 +44,7 @@ def _input(id: str, named: Mapping[str, Any], unit: str | None, statistic: str) 
 
 
 def metric(named: Mapping[str, Any]) -> Metric:
-    """The metric that the members Namespace, MetricName and Dimensions name."""
+    """The metric named by the members Namespace, MetricName and Dimensions."""
     dimensions = sorted((one["Name"], one["Value"]) for one in named.get("Dimensions") or ())
     return Metric(named["Namespace"], named["MetricName"], tuple(dimensions))
 
@@ -70,7 +71,9 @@ def _computed(
         known = {point.time_ms: point.value for point in reversed(points) if point is not None}
         metrics[one.id] = Series(known, alarm.period_s, one.metric.name)
     returned, expressions = _queries(orjson.dumps(alarm.metrics))
-    queries = Queries(Grid(starts[-1], starts[0] + alarm.period_s * 1000, alarm.period_s), metrics, dict(expressions))
+    grid = Grid(starts[-1], starts[0] + alarm.period_s * 1000, alarm.period_s)
+    quotas = {one.id: most for one in read if (most := quota(one.metric)) is not None}
+    queries = Queries(grid, metrics, dict(expressions), quotas=quotas)
     try:
         series = queries.series(returned)
     except Fault:
@@ -83,7 +86,7 @@ def _computed(
 
 @lru_cache(1_000)
 def _queries(metrics: bytes) -> tuple[str, tuple[tuple[str, str], ...]]:
-    """The id of the query that the alarm is about, and all expressions by their ids."""
+    """The id of the query that the alarm watches, and all expressions by their ids."""
     queries = orjson.loads(metrics)
     returned = next(query["Id"] for query in queries if query.get("ReturnData", True))
     return returned, tuple([(query["Id"], query["Expression"]) for query in queries if "Expression" in query])

@@ -1,4 +1,4 @@
-"""What an alarm tells the world: the message to a topic (SNS) and the event of a function (Lambda), as CloudWatch sends
+"""The messages that an alarm sends: to a topic (SNS), and the event of a function (Lambda), as CloudWatch writes
 them."""
 
 from __future__ import annotations

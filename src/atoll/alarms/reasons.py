@@ -1,4 +1,4 @@
-"""Why an alarm is in its state, in the service's words: StateReason, and StateReasonData as JSON."""
+"""The texts that explain an alarm's state, in the service's words: StateReason, and StateReasonData as JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SHOWN = 5
 """The number of points that a reason shows."""
 
 RECENT, EVALUATED = 50, 20
-"""The number of points and of periods that its data shows, the newest ones: it may have 4,000 characters."""
+"""The number of points and of periods that StateReasonData shows, the newest ones: it may have 4,000 characters."""
 
 _COMPARED = {
     "GreaterThanOrEqualToThreshold": "greater than or equal to",
@@ -81,7 +81,7 @@ def _plural(count: int, noun: str) -> str:
 
 
 def number(value: float) -> str:
-    """As Java writes a double."""
+    """The number as Java prints a double."""
     if value == 0 or 1e-3 <= abs(value) < 1e7:
         return repr(float(value))
     digits, _, exponent = _scientific(value).partition("e")
@@ -89,7 +89,7 @@ def number(value: float) -> str:
 
 
 def _scientific(value: float) -> str:
-    """With the fewest digits that make the same number."""
+    """The number in scientific notation, with the fewest digits that parse to the same double."""
     return next(text for precision in range(17) if float(text := f"{value:.{precision}e}") == value)
 
 

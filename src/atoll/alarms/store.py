@@ -1,10 +1,10 @@
-"""What is stored of alarms: the alarms, their tags, their history, and the events whose actions have yet to run.
+"""The stored documents of alarms: the alarms, their tags, their history, and the events whose actions have yet to run.
 
     alarm          name           -> the alarm (`alarm.document`)
     alarm-tags     name           -> its tags
     alarm-history  time number    -> an item of the history, of any alarm
     alarm-event    time number    -> a change of state whose actions have yet to run
-    alarm-changes                 -> the number of changes of alarms so far, and which alarms the last ones were of
+    alarm-changes                 -> the number of changes of alarms so far, and the alarms that changed last
     alarm-items                   -> the number of items of the history so far
     alarm-delivery number         -> what an alarm sends to a function or a webhook, until it has arrived or failed
     alarm-deliveries              -> the number of deliveries so far
@@ -28,6 +28,7 @@ import orjson
 
 from atoll import limits
 from atoll.alarms import alarm as alarms
+from atoll.alarms import suppression
 from atoll.alarms.alarm import Alarm
 from atoll.database import documents
 from atoll.database import format as fmt
@@ -41,7 +42,7 @@ DELIVERY, DELIVERIES = "alarm-delivery", "alarm-deliveries"
 CONFIGURATION_UPDATE, STATE_UPDATE, ACTION = "ConfigurationUpdate", "StateUpdate", "Action"
 
 NAMED = 64
-"""The number of changes of which the alarms are known."""
+"""The number of latest changes whose alarms `alarm-changes` names."""
 
 PAGE = 200
 """The alarms that one read takes."""
@@ -49,7 +50,7 @@ PAGE = 200
 LATEST_MS = 10**15 - 1
 
 TRIMMED = 3
-"""How many expired items of the history each new one deletes at most."""
+"""The most expired history items that each new item deletes."""
 
 
 class StoredEvent(NamedTuple):
@@ -72,8 +73,8 @@ def changes(snapshot: Snapshot) -> int:
 
 
 def changed_since(snapshot: Snapshot, number: int) -> tuple[int, dict[str, Alarm | None] | None]:
-    """The number of changes, and the alarms that have changed since it was `number`: None for those that were deleted.
-    All of it is None if so many have changed that all should be read."""
+    """The number of changes so far, and the alarms changed since that number was `number`, by name: None for a deleted
+    alarm. Instead of the alarms None, if too many have changed: the caller reads all."""
     now, names = documents.get(snapshot, CHANGES) or (0, [])
     if not 0 <= number <= now or now - number > len(names):
         return now, None
@@ -97,7 +98,8 @@ def find(snapshot: Snapshot, name: str) -> Alarm | None:
 
 
 def listed(snapshot: Snapshot, prefix: str = "", after: str | None = None) -> Iterator[Alarm]:
-    """The alarms whose names have this prefix, by their names; only those behind the name `after`, if given."""
+    """The alarms whose names have this prefix, in the order of names; if `after` is given, only those after that
+    name."""
     start, end = fmt.documents_of(ALARM)
     if prefix:
         start = max(start, fmt.document_key(ALARM, prefix)[:-1])
@@ -111,12 +113,12 @@ def listed(snapshot: Snapshot, prefix: str = "", after: str | None = None) -> It
 
 
 def page(snapshot: Snapshot, after: str | None, prefix: str = "", most: int = PAGE) -> list[Alarm]:
-    """Some of those that `listed` yields."""
+    """The first `most` alarms that `listed` yields."""
     return list(islice(listed(snapshot, prefix, after), most))
 
 
 async def pages(region: Region, prefix: str = "", after: str | None = None) -> AsyncIterator[list[Alarm]]:
-    """All that `listed` yields, as other requests run between two pages."""
+    """All alarms that `listed` yields, in pages; other requests run between two pages."""
     while True:
         found = await region.read(partial(page, after=after, prefix=prefix))
         yield found
@@ -146,7 +148,7 @@ def put(tx: Transaction, configuration: Mapping[str, Any], now_ms: int) -> Alarm
 
 
 def delete(tx: Transaction, names: Sequence[str], now_ms: int) -> None:
-    """Unknown names are ignored."""
+    """Delete alarms; unknown names are ignored."""
     for name in names:
         old = find(tx, name)
         if old is not None:
@@ -166,18 +168,36 @@ def enable_actions(tx: Transaction, names: Sequence[str], enabled: bool, now_ms:
             _record_configuration(tx, new, "Update", now_ms)
 
 
-def change_state(tx: Transaction, old: Alarm, new: Alarm, data: Mapping[str, Any], now_ms: int) -> None:
-    """Store the alarm's new state. If its value is another one, add it to the history and remember to run the
-    actions."""
-    _save(tx, new)
+def change_state(tx: Transaction, old: Alarm, new: Alarm, data: Mapping[str, Any], now_ms: int) -> Alarm:
+    """Store the alarm's new state; returns what is stored. If its value differs from the old one, also store an item of
+    the history and, unless a suppressor holds its actions back, the event."""
     if new.state.value == old.state.value:
-        return
+        _save(tx, new)
+        return new
+    if new.suppressor is not None:
+        suppressor = find(tx, new.suppressor)
+        new = suppression.entered(old, new, None if suppressor is None else suppressor.state.value, now_ms)
+    _save(tx, new)
     histories = [
         {"version": "1.0", "oldState": _shown(old, whole=old_whole), "newState": _shown(new, whole=new_whole)}
         for old_whole, new_whole in ((True, True), (False, True), (False, False))
     ]
     summary = f"Alarm updated from {old.state.value} to {new.state.value}"
     number = record(tx, new, STATE_UPDATE, summary, *histories, now_ms=now_ms)
+    if new.suppression is None:
+        _add_event(tx, old, new, data, now_ms, number)
+    return new
+
+
+def change_suppression(tx: Transaction, old: Alarm, new: Alarm, now_ms: int) -> None:
+    """Store the alarm; at the end of its suppression also the event that was held back."""
+    _save(tx, new)
+    before = None if old.suppression is None or new.suppression is not None else old.suppression.before
+    if before is not None and before.value != new.state.value:
+        _add_event(tx, replace(new, state=before), new, {}, now_ms, _count(tx, ITEMS))
+
+
+def _add_event(tx: Transaction, old: Alarm, new: Alarm, data: Mapping[str, Any], now_ms: int, number: int) -> None:
     if new.actions(new.state.value):
         event = {"old": alarms.document(old), "new": alarms.document(new), "data": dict(data)}
         documents.put(tx, event, EVENT, *_at(now_ms, number))
@@ -204,7 +224,7 @@ def add_delivery(tx: Transaction, alarm: Alarm, arn: str, body: Mapping[str, Any
 
 
 def deliveries(snapshot: Snapshot, after: int, most: int) -> list[StoredDelivery]:
-    """Those behind a number, by their numbers."""
+    """The deliveries with numbers above `after`, in order."""
     _, start = fmt.documents_of(DELIVERY, _number(after))
     _, end = fmt.documents_of(DELIVERY)
     found = []
@@ -224,7 +244,7 @@ def forget_delivery(tx: Transaction, number: int) -> None:
 
 
 def record(tx: Transaction, alarm: Alarm, kind: str, summary: str, *data: Mapping[str, Any], now_ms: int) -> int:
-    """Add an item to the history; returns its number. It has the first of `data` that is not too long."""
+    """Add an item to the history; returns its number. The item gets the first of `data` that is not too long."""
     number = _count(tx, ITEMS)
     texts = [orjson.dumps(one).decode() for one in data]
     text = next((one for one in texts if len(one) <= limits.ALARM_HISTORY_DATA_CHARS), '{"version":"1.0"}')
@@ -240,8 +260,8 @@ def record(tx: Transaction, alarm: Alarm, kind: str, summary: str, *data: Mappin
 def history(
     snapshot: Snapshot, from_ms: int, until_ms: int, *, reverse: bool, after: tuple[str, str] | None
 ) -> Iterator[tuple[tuple[str, str], list[Any]]]:
-    """The items with from <= time < until, each with its key: (alarm, time, kind, summary, data, its type). Only
-    those behind the key `after`, if given."""
+    """The items with from <= time < until, each with its key: (alarm, time, kind, summary, data, type of the alarm). If
+    `after` is given, only those after that key."""
     start, _ = fmt.documents_of(HISTORY, _time(max(from_ms, 0)))
     end, _ = fmt.documents_of(HISTORY, _time(min(until_ms, LATEST_MS)))
     if after is not None:

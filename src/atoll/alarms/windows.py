@@ -2,10 +2,11 @@
 
 Periods slide, so datapoints are kept in *grains*, the interval between two evaluations, and united into periods.
 
-A metric of a table may have datapoints besides those that were measured, which follow from its definition (`implied`).
+Besides measured datapoints, a metric of a table may have datapoints that follow from the table's definition
+(`implied`).
 
-An evaluation reads only the batches that have arrived since the last one, from what the process knows of the region's
-metrics, and so from memory. The store is read for a new alarm, and if batches were moved to blocks meanwhile.
+An evaluation reads only the batches that have arrived since the last one, from the metrics that the process keeps in
+memory. It reads the store for a new alarm, and if batches were moved to blocks meanwhile.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ class Window:
     def __init__(self, wanted: Input, period_ms: int, grain_ms: int) -> None:
         self.wanted = wanted
         self._grains: dict[int, Datapoint] = {}
-        """By the starts of the grains."""
+        """The measured datapoints, by the starts of the grains."""
         self._points: dict[int, Point | None] = {}
-        """Of the grains, as far as they have been computed."""
+        """The points of the grains computed so far."""
         self._line: Line | None = None
-        """What follows from the tables, as of `_generation`."""
+        """The datapoints that follow from table definitions, at `_generation`."""
         self._generation = -1
         self._period_ms = period_ms
         self._grain_ms = grain_ms
@@ -37,7 +38,7 @@ class Window:
         """The last batch whose datapoints are here."""
 
     def is_behind(self, metrics: Metrics) -> bool:
-        """Whether it lacks datapoints that only the store has."""
+        """Whether the window lacks datapoints that only the store has."""
         return self._number < metrics.numbers[0] or self._number < 0
 
     def has_news(self, metrics: Metrics) -> bool:
@@ -47,7 +48,7 @@ class Window:
         return recent is not None and recent[-1].number > self._number
 
     def is_outdated(self, metrics: Metrics) -> bool:
-        """Whether a table may have changed from which datapoints follow."""
+        """Whether a table definition may have changed that implies datapoints."""
         return self._generation != metrics.generation(self.wanted.metric)
 
     def follow(self, line: Line | None, metrics: Metrics) -> None:
@@ -57,12 +58,12 @@ class Window:
 
     @property
     def is_measured(self) -> bool:
-        """Whether it has datapoints that were measured."""
+        """Whether the window has measured datapoints."""
         return bool(self._grains)
 
     def take(self, metrics: Metrics) -> bool:
-        """Add the datapoints that are new; returns whether there were any. If batches were moved before, it is loaded
-        again at the next evaluation."""
+        """Add the new datapoints; returns whether there were any. If batches were moved to blocks before that, the next
+        evaluation loads the window again."""
         if self.is_behind(metrics):
             return False
         has_news = False
@@ -76,7 +77,7 @@ class Window:
         return has_news
 
     def load(self, points: Iterable[Datapoint], number: int) -> None:
-        """Begin anew with these datapoints, which include all batches up to a number."""
+        """Replace the window's datapoints by these, which include all batches up to `number`."""
         self._grains.clear()
         self._points.clear()
         for point in points:

@@ -49,15 +49,15 @@ class Observed(Protocol):
 
 
 class Server(Protocol):
-    """The server, as far as the administration uses it."""
+    """The parts of the server that the administration uses."""
 
     clock: Clock
     signature_clock: Clock
     """The clock for checking signatures."""
     links: Links
-    """Those between regions."""
+    """The links between regions."""
     faults: Faults
-    """Those of requests."""
+    """The faults on demand of requests."""
     operations: list[str]
     """The names of DynamoDB's operations."""
 
@@ -80,7 +80,7 @@ class Server(Protocol):
         """Start a check of the region's store, or of all. Raises `KeyError` for a region that is not open."""
 
     def checks(self) -> Body:
-        """By region: the state of its store's check, its progress while it runs, and the last report."""
+        """For each region the state of its store's check, its progress while it runs, and the last report."""
 
 
 Action = Callable[[Server, Body], Coroutine[Any, Any, Body]]

@@ -16,9 +16,9 @@ from typing import Any
 import orjson
 
 from atoll import limits
-from atoll.alarms import configuration, inputs, rules, store
-from atoll.alarms.alarm import COMPOSITE, METRIC, Alarm
-from atoll.alarms.composites import composite, name_of
+from atoll.alarms import configuration, inputs, rules, store, suppression
+from atoll.alarms.alarm import COMPOSITE, METRIC, Alarm, name_of
+from atoll.alarms.composites import composite
 from atoll.api.metrics import milliseconds
 from atoll.database.region import Region
 from atoll.errors import alarms as errors
@@ -30,9 +30,9 @@ Body = dict[str, Any]
 PAGE = 50
 TYPES = (METRIC, COMPOSITE)
 HISTORY_READ = 5_000
-"""The items of the history that one request looks at, most of which may be of other alarms."""
+"""The history items that one request examines; most may belong to other alarms."""
 HISTORY_TOGETHER = 500
-"""Those that it looks at before others run."""
+"""The history items examined before other requests run."""
 
 
 async def put_metric_alarm(region: Region, body: Body) -> Body:
@@ -58,6 +58,9 @@ async def put_composite_alarm(region: Region, body: Body) -> Body:
         unknown = [name for name in named if not _exists(tx, region, name)]
         if unknown:
             raise errors.unknown_children([_arn(region, name) for name in unknown])
+        suppressor = new.get("ActionsSuppressor")
+        if suppressor is not None and not _exists(tx, region, suppressor):
+            raise errors.unknown_suppressor(_arn(region, suppressor))
         _put(tx, region, new, COMPOSITE, tags)
 
     await region.transact(put)
@@ -128,7 +131,7 @@ def _parsed(data: str | None) -> Body:
         return {}
     try:
         found = orjson.loads(data)
-        orjson.dumps([[[[[[found]]]]]])  # what is stored has it in some more levels
+        orjson.dumps([[[[[[found]]]]]])  # stored alarms nest it some levels deeper
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):
         raise errors.reason_data_not_json() from None
     return found if isinstance(found, dict) else {}
@@ -169,11 +172,11 @@ async def describe_alarms(region: Region, body: Body) -> Body:
 
 _OF_PARENTS = ("AlarmName", "AlarmArn")
 _OF_CHILDREN = (*_OF_PARENTS, "StateValue", "StateUpdatedTimestamp")
-"""What is shown of the alarms that a rule names, and of those whose rules name an alarm."""
+"""The members shown of child and parent alarms."""
 
 
 async def _related(region: Region, body: Body) -> Callable[[Alarm], bool] | None:
-    """Which alarms a request for the children or parents of an alarm asks for; None for another request."""
+    """The names of the alarms that a request for children or parents asks for; None for another request."""
     children_of, parents_of = body.get("ChildrenOfAlarmName"), body.get("ParentsOfAlarmName")
     if children_of is None and parents_of is None:
         return None
@@ -194,7 +197,8 @@ _NOT_WITH_RELATED = (
 
 
 def _chosen(region: Region, body: Body, after: str | None) -> AsyncIterator[list[Alarm]]:
-    """The alarms with one of the names, or those with the prefix; behind the name `after`, by name; in pages."""
+    """The alarms with one of the names, or those with the prefix; after the name `after`, in the order of names, in
+    pages."""
     if body.get("AlarmNames"):
         names = [name for name in sorted(set(body["AlarmNames"])) if after is None or name.encode() > after.encode()]
         return _named_alarms(region, names)
@@ -222,7 +226,7 @@ def _filter(body: Body) -> Callable[[Alarm], bool]:
 
 
 async def describe_alarms_for_metric(region: Region, body: Body) -> Body:
-    """The alarms on one metric; those on metric math are none of them."""
+    """The alarms on one metric. Alarms on metric math are not among them."""
     wanted = inputs.metric(body)
 
     def concerns(alarm: Alarm) -> bool:
@@ -256,6 +260,9 @@ def _shown(alarm: Alarm, region: Region) -> Body:
     }
     if state.data is not None:
         shown["StateReasonData"] = state.data
+    if alarm.suppression is not None:
+        shown["ActionsSuppressedBy"] = alarm.suppression.by
+        shown["ActionsSuppressedReason"] = suppression.reason(alarm)
     return shown
 
 
@@ -355,7 +362,7 @@ async def list_tags_for_resource(region: Region, body: Body) -> Body:
 
 
 def _named(region: Region, arn: str) -> str:
-    """The name of the alarm whose ARN this is."""
+    """The name of the alarm with this ARN."""
     kind, _, name = (region.resource(arn, "cloudwatch") or "").partition(":")
     if kind != "alarm" or not name:
         raise errors.invalid_resource(arn)

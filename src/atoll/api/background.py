@@ -1,11 +1,11 @@
-"""Background work in the admin API: what is due next, which items expire next, how far triggers are.
+"""Background work in the admin API: the work due next, the items that expire next, the progress of triggers.
 
     GET /_atoll/due        ?region=R&limit=100                   the work that is due, the earliest first
     GET /_atoll/due        ?region=R&limit=100&table=Sessions    the items of a table that expire, the earliest first
-    GET /_atoll/triggers   ?region=R                             the event source mappings: backlog, lag, retries
+    GET /_atoll/triggers   ?region=R                             event source mappings: backlog, lag, retries
 
 The time of an item is the second after which it may be deleted; `--ttl-delay` comes on top. A trigger's `backlog`
-counts the changes after its position in the stream, those that its filters will pass over too.
+counts the changes after its position in the stream, including those that its filters will skip.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def _progress(snapshot: Snapshot, region: Region, one: Mapping) -> Body:
 def _unread(
     snapshot: Snapshot, stream: StreamDescription, shard: Shard, lanes: list[Lane], now_ms: int
 ) -> tuple[int, int | None]:
-    """How many changes of the shard are not done, and when the first of them was written."""
+    """The number of unprocessed changes of the shard, and when the first of them was written."""
     if lanes and all(lane.finished for lane in lanes):
         return 0, None
     position = min((lane.position for lane in lanes if not lane.finished), default=shard.first_sequence)

@@ -24,7 +24,7 @@ Answer = dict[str, Any]
 REGION_NAME = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
 
 ALL = "ALL"
-"""Of the filter BackupType."""
+"""The values of the filter BackupType."""
 
 
 async def create_backup(region: Region, body: Body) -> Answer:

@@ -11,7 +11,7 @@ from atoll.expressions.projection import PathProjection
 from atoll.expressions.update import Update
 from atoll.model.values import AttributeValue
 
-# A condition with more bytes of values is prepared with the checks of its request: both take long.
+# A condition with more bytes of values than this is prepared in the same thread as the request's checks.
 _PREPARED_BYTES = 4_096
 
 CONDITIONS = ("ConditionExpression", "FilterExpression")
@@ -20,8 +20,8 @@ _NO_LEGACY: dict[str, Any] = {}
 
 
 class Parameters:
-    """The expression members of an operation's request, and the legacy members that they replaced. Both are in the
-    order in which the service's error texts name them."""
+    """The expression members of an operation's request, and the legacy members that expressions replaced. Both are in
+    the order in which the service's error texts name them."""
 
     def __init__(self, expressions: tuple[str, ...], legacy: tuple[str, ...] = ()) -> None:
         self.expressions = expressions
@@ -53,7 +53,7 @@ SEARCH = Parameters(("ProjectionExpression", "SearchConditionExpression"))
 
 
 class Expressions:
-    """The expressions of one request, or the older parameters in their place.
+    """The expressions of one request, or the legacy parameters in their place.
 
     The constructor checks that the parameters go together. `bind` validates names, values and expressions, so an
     operation can check keys before, as DynamoDB does.
@@ -63,7 +63,7 @@ class Expressions:
     search: tuple[tuple[str, AttributeValue], ...] | None = None
     update: Update | None = None
     condition: Condition | None = None
-    """Of a write, or the filter of a read."""
+    """The condition of a write, or the filter of a read."""
     projection: PathProjection | None = None
     values_size = 0
     """Size of the values in bytes."""

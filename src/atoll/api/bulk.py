@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from atoll import arns, limits
-from atoll.api import description
-from atoll.api.imports import check_installed, page_token
+from atoll.api import description, jobs
+from atoll.api.imports import check_installed
 from atoll.api.table_names import table_name
 from atoll.clock import Stamp
 from atoll.database import backups
@@ -37,8 +37,10 @@ async def start_bulk_put_items(region: Region, body: Body) -> Answer:
     token = body.get("ClientToken")
 
     def begin(tx: Transaction, stamp: Stamp) -> Bulk:
-        known = None if token is None else _repeated(tx, token, body, stamp.now_ms)
+        known = jobs.begun_with(bulk.listed(tx, jobs.tokens_since_ms(stamp.now_ms)), token)
         if known is not None:
+            if known.request != body:
+                raise multi_errors.token_mismatch()
             return known
         table = region.catalog.changeable(tx, name, stamp.now_ms)
         if sum(job["kind"] == bulk.JOB for job in long_jobs.listed(tx)) >= limits.BULK_OPERATIONS:
@@ -60,16 +62,6 @@ async def start_bulk_put_items(region: Region, body: Body) -> Answer:
     one = await region.write(begin)
     region.wake()
     return {"BulkOperationDescription": _description(region, one)}
-
-
-def _repeated(snapshot: Snapshot, token: str, body: Body, now_ms: int) -> Bulk | None:
-    """The operation that an earlier request with the token began."""
-    for one in bulk.listed(snapshot, now_ms - limits.EXPORT_TOKEN_MS + 1):
-        if one.token == token:
-            if one.request != body:
-                raise multi_errors.token_mismatch()
-            return one
-    return None
 
 
 async def describe_bulk_operation(region: Region, body: Body) -> Answer:
@@ -104,19 +96,10 @@ def _find(region: Region, snapshot: Snapshot, text: str) -> Bulk:
 
 
 async def list_bulk_operations(region: Region, body: Body) -> Answer:
-    limit = body.get("MaxResults") or limits.EXPORTS_LISTED
-    since_ms = region.clock.now_ms() - limits.EXPORTS_KEPT_MS + 1
-    found = (await region.read(lambda snapshot: list(bulk.listed(snapshot, since_ms))))[::-1]
-    token = body.get("NextToken")
-    if token is not None:
-        tokens = [page_token(one.id) for one in found]
-        if token not in tokens:
-            raise backup_errors.next_token_invalid(token)
-        found = found[tokens.index(token) + 1 :]
-    answer: Answer = {"BulkOperationsSummaryList": [_summary(one) for one in found[:limit]]}
-    if len(found) > limit:
-        answer["NextToken"] = page_token(found[limit - 1].id)
-    return answer
+    since_ms = jobs.kept_since_ms(region.clock.now_ms())
+    found = await region.read(lambda snapshot: list(bulk.listed(snapshot, since_ms)))
+    page, more = jobs.page(found, body.get("NextToken"), body.get("MaxResults"), jobs.padded_token)
+    return {"BulkOperationsSummaryList": [_summary(one) for one in page], **more}
 
 
 def _summary(one: Bulk) -> Answer:

@@ -12,9 +12,11 @@ from collections.abc import Awaitable, Callable, Mapping, Set
 from typing import Any, NamedTuple
 
 from atoll import errors
+from atoll.api.partiql.kinds import counted
 from atoll.api.resources import FUNCTION, MAPPING, table_of
 from atoll.api.services import IDENTITIES, LAMBDA, Body, Operation
 from atoll.aside import aside
+from atoll.capacity.meter import Meter
 from atoll.clock import monotonic_ns
 from atoll.database.health import Health
 from atoll.database.region import Region
@@ -37,16 +39,16 @@ class Caller(NamedTuple):
     account: str
     admin: bool
     access: Access | None = None
-    """The caller's principal and policies; None where nobody is authorized."""
+    """The caller's principal and policies; None where the server does not authorize."""
     origin: Any = None
     """The HTTP request, for conditions of policies (`authorization.global_keys.Origin`)."""
     share: str = ""
-    """By which callers get equal shares; empty means the address of the client."""
+    """Callers get equal shares of the server by this name; empty means the address of the client."""
 
 
 Authorize = Callable[[Caller, Operation, Body, Any, int], Awaitable[Any] | None]
 """Raises if the caller may not run the operation with this body on its subject, at this time in milliseconds since
-1970; or returns what to wait for. The latter gives the subject of another account, if its resources are meant."""
+1970. May return an awaitable, which gives another account's subject if the request is about its resources."""
 
 
 Call = Callable[[Operation, str, Caller, Body, int], Awaitable[Any]]
@@ -54,9 +56,9 @@ Call = Callable[[Operation, str, Caller, Body, int], Awaitable[Any]]
 
 
 class Desk:
-    """Runs operations. `subjects` return the first argument of an operation's function (`services.REGION`, ...) for the
-    name of the request's region, empty for the default one. Without `authorize` every request is allowed. `next_id`
-    returns the id of the next request to be answered: a request that ends is answered before any other can be."""
+    """Runs operations. `subjects`, by kind (`services.REGION`, ...), return the first argument of an operation's
+    function, given the name of the request's region (empty: the default). Without `authorize` every request is allowed.
+    `next_id` returns the id of the next request to be answered: a request that ends is answered before any other."""
 
     def __init__(
         self,
@@ -103,7 +105,7 @@ class Desk:
                 answer = await self._call_faulty(self._faults, operation, on, body)
         except ApiError as error:
             if meter is not None:
-                meter.failed(operation.name, _tables(operation, body) if checked else _NONE, error)
+                _count_failed(meter, operation, body, checked, error)
             if on is not None and meter is not None and on.settings.error_style == "2026":
                 raise errors.since_2026(error, operation.layer) from None
             raise
@@ -113,7 +115,7 @@ class Desk:
             self._failed(on, operation, _tables(operation, body) if checked else _NONE, failure)
             internal = operation.service.internal()
             if meter is not None:
-                meter.failed(operation.name, _tables(operation, body) if checked else _NONE, internal)
+                _count_failed(meter, operation, body, checked, internal)
             raise internal from None
         if meter is not None:
             tally = meter.current
@@ -145,7 +147,7 @@ class Desk:
 
 
 def logging_slow(call: Call, slow_ms: int, next_id: Callable[[], str | None]) -> Call:
-    """The call that also logs operations that take `slow_ms` or longer, whether they succeed or not."""
+    """The call, extended to log operations that take `slow_ms` or longer, whether they succeed or not."""
 
     async def timed(operation: Operation, region: str, caller: Caller, body: Body, now_ms: int) -> Any:
         started_ns = monotonic_ns()
@@ -164,6 +166,14 @@ def logging_slow(call: Call, slow_ms: int, next_id: Callable[[], str | None]) ->
             error = None  # its traceback refers to this frame: break the cycle
 
     return timed
+
+
+def _count_failed(meter: Meter, operation: Operation, body: Body, checked: bool, error: ApiError) -> None:
+    """`checked`: the body has the operation's shape."""
+    if checked:
+        meter.failed(counted(operation.name, body), _tables(operation, body), error)
+    else:
+        meter.failed(operation.name, _NONE, error)
 
 
 def _health(on: Any) -> Health | None:

@@ -42,7 +42,7 @@ def check_bounds(given: Body | None) -> None:
 
 
 def check_new_maxima(mode: str, body: Body, index: str | None) -> None:
-    """The maxima of a new table or index (then with its name)."""
+    """Check the maxima of a new table, or of a new index if its name is given."""
     for member, units in _sent(body, "OnDemandThroughput", MAXIMA):
         if mode == PROVISIONED:
             raise table_errors.maximum_on_new_provisioned_table(member, index)
@@ -51,7 +51,7 @@ def check_new_maxima(mode: str, body: Body, index: str | None) -> None:
 
 
 def check_maxima(mode: str, body: Body, index: str | None) -> None:
-    """The maxima of an existing table or index: -1 removes one."""
+    """Check the maxima of an existing table or index: -1 removes one."""
     for member, units in _sent(body, "OnDemandThroughput", MAXIMA):
         if mode == PROVISIONED:
             raise table_errors.maximum_on_provisioned_table(member, index)
@@ -85,7 +85,7 @@ def _sent(body: Body, setting: str, members: Sequence[str]) -> Iterator[tuple[st
 
 
 def check_index_units(mode: str, index: Body) -> None:
-    """The capacity of a new index."""
+    """Check the capacity of a new index."""
     given, name = index.get("ProvisionedThroughput"), index["IndexName"]
     if mode == ON_DEMAND and given is not None:
         raise table_errors.index_units_on_demand(name)
@@ -116,7 +116,7 @@ def _check_decrease(current: Throughput, now_ms: int) -> None:
 
 
 def check_encryption_budget(table: Table, now_ms: int) -> None:
-    """Four changes in any 24 hours; each further one needs six hours without a change."""
+    """Allow four changes in any 24 hours; each further one needs six hours without a change."""
     recent = [ms for ms in table.encryption_changes_ms if now_ms < ms + limits.ENCRYPTION_WINDOW_MS]
     if len(recent) >= limits.ENCRYPTION_CHANGES:
         next_ms = recent[-1] + limits.ENCRYPTION_CHANGE_INTERVAL_MS
@@ -125,7 +125,7 @@ def check_encryption_budget(table: Table, now_ms: int) -> None:
 
 
 def check_class_budget(table: Table, now_ms: int) -> None:
-    """Two changes in any 30 days."""
+    """Allow two changes in any 30 days."""
     recent = [ms for ms in table.table_class_changes_ms if now_ms < ms + limits.TABLE_CLASS_WINDOW_MS]
     if len(recent) >= limits.TABLE_CLASS_CHANGES:
         next_ms = recent[-limits.TABLE_CLASS_CHANGES] + limits.TABLE_CLASS_WINDOW_MS
@@ -189,7 +189,7 @@ def _reserved(table: Table) -> Units:
 
 
 def _grown(old: Table | None, new: Table) -> Iterator[tuple[str | None, Units, Units]]:
-    """The table (no name) and its global indexes whose units changed: their units before and after."""
+    """The units before and after of the table and the global indexes whose units changed. The table has no name."""
     pairs: list[tuple[str | None, Table | Index | None, Table | Index]] = [(None, old, new)]
     pairs += [(index.name, None if old is None else old.index(index.name), index) for index in new.global_indexes]
     for name, before, after in pairs:

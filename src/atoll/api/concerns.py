@@ -1,4 +1,5 @@
-"""What UpdateTable changes: tables of what goes together in one request, what excludes what is under way, what shows.
+"""The rules of UpdateTable as tables: changes that one request may combine, changes that may overlap, and the states
+that descriptions show meanwhile.
 
 A concern is one kind of change. `EXCLUSIONS` says which concerns exclude each other in one request, in the order in
 which the service reports them; other combinations are accepted. `REFUSED_WHILE` says which concerns are refused
@@ -23,7 +24,7 @@ Body = dict[str, Any]
 UNITS = "units"
 MODE = "billing mode"
 AGAIN = "again"
-"""A billing mode or table class that the table has already: it shows in the answer only."""
+"""A billing mode or table class that the table already has: only the answer shows it."""
 MAXIMA = "maxima"
 WARM = "warm throughput"
 STREAM = "stream"
@@ -77,7 +78,7 @@ EXCLUSIONS: Sequence[tuple[frozenset[str], frozenset[str], Callable[[], ApiError
     (frozenset({CREATION, DELETION}), frozenset({UNITS}), change_errors.index_with_units),
     (frozenset({CREATION, DELETION}), frozenset({STREAM}), change_errors.index_with_stream),
 )
-"""Concerns that no request combines with each other."""
+"""Pairs of sets of concerns that exclude each other in one request, with the error."""
 
 
 def requested(body: Body) -> frozenset[str]:
@@ -202,8 +203,8 @@ INDEX_REFUSED_WHILE: Mapping[str, Mapping[str, Callable[[str, str], ApiError]]] 
 
 
 def running(table: Table, now_ms: int) -> dict[str, list[str]]:
-    """The concerns that are under way, with the indexes that are being created or deleted. An index that is being
-    filled is ready for most changes, so it does not count."""
+    """The concerns that are under way, with the indexes that are being created or deleted. An index whose backfill runs
+    is ready for most changes, so its creation does not count."""
     found: dict[str, list[str]] = {change.concern: [] for change in table.under_way(now_ms) if change.index is None}
     for index in table.online_indexes:
         concern = running_on(table, index, now_ms)
@@ -223,7 +224,8 @@ def running_on(table: Table, index: Index | VectorIndex, now_ms: int) -> str | N
 
 
 def check_overlap(table: Table, body: Body, now_ms: int) -> None:
-    """Indexes come first: an update of an index that is being deleted is reported before the units of the table."""
+    """Refuse a change that may not overlap with one under way. Indexes come first: an update of an index that is being
+    deleted is reported before the units of the table."""
     for update in body.get("GlobalSecondaryIndexUpdates") or ():
         for action, given in update.items():
             index = table.index(given["IndexName"]) if action in ACTIONS else None
@@ -251,7 +253,8 @@ def _check_index_overlap(table: Table, index: Index | VectorIndex, concern: str,
 
 
 def is_forgotten(table: Table, body: Body, now_ms: int) -> bool:
-    """Whether the request is answered and forgotten: on-demand again, while the table still becomes provisioned."""
+    """Whether the request is answered without effect: a switch back to on-demand while the table still becomes
+    provisioned."""
     return (
         requested(body) == {MODE}
         and table.billing_mode == PROVISIONED
@@ -276,7 +279,8 @@ SHOWN: Mapping[str, Sequence[str]] = {
 
 
 def shown(table: Table, now_ms: int) -> Table:
-    """The table with the settings that descriptions show: of several changes of one setting, those of the oldest."""
+    """The table with the settings that descriptions show: if a setting has several pending changes, the value before
+    the oldest."""
     for change in reversed(table.under_way(now_ms)):
         fields = {field: getattr(change, field) for field in SHOWN.get(change.concern, ())}
         index = None if change.index is None else table.index(change.index)
@@ -296,8 +300,8 @@ def status(table: Table, now_ms: int) -> str:
 
 
 def begun(old: Table, new: Table, body: Body, due_ms: int, now_ms: int) -> tuple[Change, ...]:
-    """The changes from one definition to another that a request begins, but for the creation and deletion of indexes,
-    which the indexes themselves show."""
+    """The changes from one definition to another that a request begins, except the creation and deletion of indexes,
+    which the indexes record themselves."""
     found = [*_of_capacity(old, new, body, due_ms, now_ms), *_of_settings(old, new, body, due_ms)]
     for index in new.global_indexes:
         before = old.index(index.name)
@@ -307,7 +311,7 @@ def begun(old: Table, new: Table, body: Body, due_ms: int, now_ms: int) -> tuple
 
 
 def warm_shown(table: Table, index: Index | None, now_ms: int) -> WarmThroughput:
-    """The warm throughput that descriptions show: while it rises, that before."""
+    """The warm throughput that descriptions show: the old value while it rises."""
     name = None if index is None else index.name
     rising = (change.warm for change in table.under_way(now_ms) if change.warm is not None and change.index == name)
     return next(rising, table.warm_throughput(index))
@@ -316,7 +320,7 @@ def warm_shown(table: Table, index: Index | None, now_ms: int) -> WarmThroughput
 def _of_capacity(old: Table, new: Table, body: Body, due_ms: int, now_ms: int) -> list[Change]:
     units = new.throughput
     if new.billing_mode != old.billing_mode:
-        if new.billing_mode != PROVISIONED:  # shows a decrease at first, even if there was none
+        if new.billing_mode != PROVISIONED:  # provisioned tables show a decrease at first, even if there was none
             units = replace(units, decreased_ms=now_ms)
         return [Change(MODE, due_ms, throughput=units, billing_changed_ms=old.billing_changed_ms)]
     if (units.read, units.write) != (old.throughput.read, old.throughput.write):

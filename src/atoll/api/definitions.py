@@ -1,4 +1,4 @@
-"""Convert members of CreateTable and UpdateTable to the dataclasses of `schema`. `table_rules` has checked them."""
+"""Convert members of CreateTable and UpdateTable, which `table_rules` has checked, to the dataclasses of `schema`."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def maxima(given: Body | None) -> OnDemandThroughput | None:
 
 
 def _on_demand(entry: Body, current: OnDemandThroughput | None) -> OnDemandThroughput | None:
-    """The maxima as they were sent; the ones that the request omits stay as they are."""
+    """The maxima with the values of the request; a value that it omits stays as it is."""
     given, old = entry.get("OnDemandThroughput"), current or OnDemandThroughput()
     if not given:
         return current
@@ -118,7 +118,7 @@ def _on_demand(entry: Body, current: OnDemandThroughput | None) -> OnDemandThrou
 
 def _warm(entry: Body, current: WarmThroughput) -> WarmThroughput:
     """New warm throughput; the read or write value that the request omits stays as it is. While it rises, a request may
-    name the value before: that changes nothing."""
+    name the old value, which changes nothing."""
     given = entry.get("WarmThroughput") or {}
     return WarmThroughput(
         max(given.get("ReadUnitsPerSecond", 0), current.read), max(given.get("WriteUnitsPerSecond", 0), current.write)

@@ -85,7 +85,7 @@ def _restore_summary(origin: Origin) -> Description:
 
 
 def _settings(table: Table, arn: str, now_ms: int) -> Description:
-    """The members that appear only if they were set."""
+    """The members of settings that appear only if they were set."""
     settings: Description = {}
     if table.stream is not None:
         settings["LatestStreamLabel"] = table.stream.label
@@ -118,7 +118,7 @@ REPLICATION_MODE = "ENABLED_WITH_OVERRIDES"
 
 
 def _of_group(table: Table, group: Group, now_ms: int) -> Description:
-    """The members about replicas. They leave out the table's own."""
+    """The members about replicas. They leave out this region's own replica."""
     if group.kind != MULTI_MASTER:
         return {"GlobalTableVersion": group.kind} if group.is_legacy else {}
     return {
@@ -204,7 +204,7 @@ def describe_vector_index(
 
 
 def vector_index(index: VectorIndex) -> Description:
-    """Its definition."""
+    """The definition of a vector index, as descriptions show it."""
     elements = [*((one.name, "HASH") for one in index.keys.partition)] if index.keys is not None else []
     elements += [(one.name, "INLINE_FILTER") for one in index.filters]
     schema = [{"AttributeName": name, "SearchSchemaElementType": kind} for name, kind in elements]

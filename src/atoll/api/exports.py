@@ -5,14 +5,13 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from atoll import arns, limits
-from atoll.api import description, recovery
+from atoll import arns
+from atoll.api import description, jobs, recovery
 from atoll.clock import Stamp
 from atoll.database import backups, catalog, moment
 from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.durations import instant
-from atoll.errors import ApiError
 from atoll.errors import backups as backup_errors
 from atoll.errors import exports as export_errors
 from atoll.recovery import copies
@@ -21,6 +20,7 @@ from atoll.storage.engine import Snapshot, Transaction
 from atoll.transfer import exports
 from atoll.transfer.exports import BOTH_IMAGES, FULL, INCREMENTAL, JSON, Export
 from atoll.transfer.filters import Filter
+from atoll.transfer.jobs import COMPLETED
 
 Body = dict[str, Any]
 Answer = dict[str, Any]
@@ -29,7 +29,7 @@ LEAST_WINDOW_MS = 15 * 60 * 1000
 MOST_WINDOW_MS = 24 * 3600 * 1000
 
 _ECHOED = ("S3BucketOwner", "S3Prefix", "S3SseKmsKeyId", "ExportFormat", "FilterSpecification")
-"""Members that are described as they were sent."""
+"""Members that descriptions repeat as they were sent."""
 
 
 async def export_table_to_point_in_time(region: Region, body: Body) -> Answer:
@@ -38,25 +38,29 @@ async def export_table_to_point_in_time(region: Region, body: Body) -> Answer:
     token = body.get("ClientToken")
 
     def begin(tx: Transaction, stamp: Stamp) -> Export:
-        if token is not None:
-            known = _repeated(tx, token, body, stamp.now_ms)
-            if known is not None:
-                return known
+        known = jobs.begun_with(exports.listed(tx, jobs.tokens_since_ms(stamp.now_ms)), token)
+        if known is not None:
+            if known.request != body:
+                raise export_errors.conflict()
+            return known
         table = region.catalog.find(tx, name)
         if table is None or table.gone_at(stamp.now_ms) or table.origin is not None:
             raise backup_errors.table_not_found(body["TableArn"])
         export = _new(region, table, body, stamp.now_ms)
         exports.put(tx, export)
         began_ms = export.moment_ms if export.from_ms is None else export.from_ms - 1
+        source = moment.source_of(table)
+        is_present = export.type == FULL and body.get("ExportTime") is None and not recovery.lags(region)
         copy = Copy(
             id=str(uuid.uuid4()),
             kind=exports.JOB,
             region=region.name,
-            source=moment.source_of(table),
+            source=source,
             space=catalog.new_space(tx),
             target=export.id,
             table=name,
             moment_ms=began_ms,
+            start=moment.at_end(tx, source) if is_present else None,
         )
         copies.save(tx, copy)
         return export
@@ -95,16 +99,6 @@ def _check_members(body: Body) -> None:
         if not body["FilterSpecification"]:
             raise export_errors.filter_empty()
         Filter(body["FilterSpecification"])
-
-
-def _repeated(snapshot: Snapshot, token: str, body: Body, now_ms: int) -> Export | None:
-    """The export that an earlier request with the token began."""
-    for export in exports.listed(snapshot, now_ms - limits.EXPORT_TOKEN_MS + 1):
-        if export.token == token:
-            if export.request != body:
-                raise export_errors.conflict()
-            return export
-    return None
 
 
 def _new(region: Region, table: Table, body: Body, now_ms: int) -> Export:
@@ -173,7 +167,7 @@ def _window(region: Region, table: Table, given: Body, now_ms: int) -> tuple[int
 
 async def describe_export(region: Region, body: Body) -> Answer:
     text = body["ExportArn"]
-    refused = no_job(region, "Export", text)
+    refused = jobs.no_job(region, "Export", text)
     arn = arns.parse(text)
     export = None
     if refused.code == "ExportNotFoundException" and arn is not None:
@@ -184,21 +178,9 @@ async def describe_export(region: Region, body: Body) -> Answer:
     return {"ExportDescription": _description(export)}
 
 
-def no_job(region: Region, kind: str, text: str) -> ApiError:
-    """The error for an ARN that names no export or import; `kind` is Export or Import."""
-    arn = arns.parse(text)
-    if arn is None or f"/{kind.lower()}/" not in arn.resource:
-        return backup_errors.job_arn_invalid(kind)
-    if arn.account != region.settings.account:
-        return backup_errors.job_denied()
-    if arn.region != region.name:
-        return backup_errors.job_elsewhere(kind)
-    return backup_errors.job_not_found(kind, text)
-
-
 async def list_exports(region: Region, body: Body) -> Answer:
-    check_list(region, body)
-    table_arn, limit = body.get("TableArn"), body.get("MaxResults") or limits.EXPORTS_LISTED
+    jobs.check_list(region, body)
+    table_arn = body.get("TableArn")
     now_ms = region.clock.now_ms()
 
     def read(snapshot: Snapshot) -> list[Export]:
@@ -208,33 +190,14 @@ async def list_exports(region: Region, body: Body) -> Answer:
             table = None if arn is None else region.catalog.find(snapshot, arn.table)
             if table is None:
                 return []
-        found = [
+        return [
             export
-            for export in exports.listed(snapshot, now_ms - limits.EXPORTS_KEPT_MS + 1)
+            for export in exports.listed(snapshot, jobs.kept_since_ms(now_ms))
             if table is None or export.table_id == table.id
         ]
-        return found[::-1]
 
-    found = await region.read(read)
-    token = body.get("NextToken")
-    if token is not None:
-        ids = [export.id for export in found]
-        if token not in ids:
-            raise backup_errors.next_token_invalid(token)
-        found = found[ids.index(token) + 1 :]
-    answer: Answer = {"ExportSummaries": [_summary(export) for export in found[:limit]]}
-    if len(found) > limit:
-        answer["NextToken"] = found[limit - 1].id
-    return answer
-
-
-def check_list(region: Region, body: Body) -> None:
-    table = body.get("TableArn")
-    arn = None if table is None else arns.parse(table)
-    if table is not None and arn is None:
-        raise backup_errors.table_arn_invalid()
-    if arn is not None and arn.account != region.settings.account:
-        raise backup_errors.job_denied()
+    page, more = jobs.page(await region.read(read), body.get("NextToken"), body.get("MaxResults"), lambda id_: id_)
+    return {"ExportSummaries": [_summary(export) for export in page], **more}
 
 
 def _arn(export: Export) -> str:
@@ -271,7 +234,7 @@ def _description(export: Export) -> Answer:
         described["ExportTime"] = seconds(export.moment_ms)
     if export.ended_ms is not None:
         described["EndTime"] = seconds(export.ended_ms)
-    if export.status == exports.COMPLETED:
+    if export.status == COMPLETED:
         described |= {
             "ExportManifest": export.manifest,
             "ItemCount": export.items,

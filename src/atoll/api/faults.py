@@ -4,7 +4,7 @@
     POST /_atoll/faults   {"fault": "throttling", "table": "Orders", "count": 3}: adds a rule; see `faults.rule`
     POST /_atoll/faults   {"remove": an id} or {"remove": "all"}
 
-All answer with the rules, as they are then; the addition with the id of the new one as `added`.
+All answer with the rules after the request; the addition also has the new rule's id, as `added`.
 """
 
 from __future__ import annotations

@@ -225,7 +225,7 @@ async def invoke(triggers: Triggers, body: Body) -> Answer:
 
 
 _INVOKED = {"RequestResponse": 200, "Event": 202, "DryRun": 204}
-"""The status of the answer by the type of the invocation."""
+"""The status of the answer, by the type of the invocation."""
 
 
 def _found(functions: Functions, name: str) -> Function:

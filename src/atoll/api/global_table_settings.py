@@ -1,7 +1,7 @@
-"""The capacity of global tables of 2017: the write units are the same in all replicas, the read units are each one's.
+"""The capacity of global tables of 2017: all replicas have the same write units; each has its own read units.
 
-Both operations ask the region of each replica. UpdateGlobalTableSettings changes all or, if one of them cannot be
-reached at first, none.
+Both operations ask the region of each replica. UpdateGlobalTableSettings first asks all; if one cannot be reached, it
+changes none.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ async def _own(region: Region, body: Body) -> tuple[Table, Facts]:
 
 
 async def _facts(region: Region, table: Table, other: str) -> Facts | None:
-    """None if the region cannot be reached, or has no such replica any more."""
+    """The facts that a region gives about its replica; None if it cannot be reached or has no such replica any more."""
     try:
         facts = await enquiries.ask_facts(region, other, table.name)
     except Unreachable:
@@ -87,7 +87,7 @@ def _described(facts: Facts) -> Answer:
 
 
 def _add_scaling(described: Answer, prefix: str, index: str, scaled: Mapping[str, Answer]) -> None:
-    """Only what is scaled is shown."""
+    """Add the settings of auto scaling; only a scaled dimension is shown."""
     for kind in (READ, WRITE):
         settings = scaled.get(f"{kind}{index}", OFF)
         if settings != OFF:
@@ -179,7 +179,7 @@ def _changes(facts: Facts, body: Body, other: str) -> Body:
 
 
 def _with_mode(facts: Facts, found: Body) -> Body:
-    """The values with those that a billing mode needs."""
+    """The values, completed by those that a billing mode needs."""
     units = [f"{kind}{of}" for of in ("", *(f" {name}" for name in facts.global_indexes)) for kind in ("read", "write")]
     mode = found.get("billing_mode", facts.billing_mode)
     if mode == ON_DEMAND:

@@ -1,7 +1,7 @@
 """Global tables of version 2017.11.29: tables that exist in each region, empty and alike, become replicas.
 
-The service makes none any more. Atoll does where tables can have replicas at all; elsewhere it answers as the service.
-`global_table_settings` has the operations on their capacity.
+The service creates no such tables any more. Atoll does if its tables can have replicas; otherwise it answers as the
+service. `global_table_settings` has the operations on their capacity.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ async def _asked(region: Region, name: str, other: str) -> Facts:
 
 
 def _check_fit(name: str, own: Facts, facts: Facts) -> None:
-    """The table can become a replica of one that is like `own`."""
+    """Check that the table can become a replica of a table like `own`."""
     if facts.group is not None:
         raise replica_errors.global_table_exists(name)
     _check_alike(name, own, facts)

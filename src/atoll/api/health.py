@@ -32,7 +32,7 @@ def _store(one: StoreHealth) -> dict[str, Any]:
 
 
 def summary(stores: Mapping[str, StoreHealth]) -> str:
-    """One line about what fails."""
+    """One line that names the failures."""
     wrong = [
         f"{name}: {'; '.join(one.problems) or one.store}"
         for name, one in sorted(stores.items())

@@ -7,14 +7,13 @@ import uuid
 from typing import Any
 
 from atoll import arns, limits
-from atoll.api import definitions, description, exports, table_rules
+from atoll.api import definitions, description, jobs, table_rules
 from atoll.api.table_names import resolve_table
 from atoll.aside import aside
 from atoll.clock import Stamp
 from atoll.database import backups
 from atoll.database.region import Region
 from atoll.database.schema import Table
-from atoll.errors import backups as backup_errors
 from atoll.errors import imports as errors
 from atoll.recovery import long_jobs
 from atoll.storage.engine import Snapshot, Transaction
@@ -24,10 +23,6 @@ from atoll.transfer.parsing import CSV, ION
 
 Body = dict[str, Any]
 Answer = dict[str, Any]
-
-_TOKEN_WORD = 16
-_TOKEN_CHARS = 112
-"""A token has so many hexadecimal digits at least, in words."""
 
 
 async def import_table(region: Region, body: Body) -> Answer:
@@ -46,8 +41,11 @@ async def import_table(region: Region, body: Body) -> Answer:
         existing = region.catalog.find(tx, name)
         if existing is not None and not existing.gone_at(now := stamp.now_ms) and existing.status_at(now) != "CREATING":
             raise errors.table_exists(name)
-        known = None if token is None else _repeated(tx, token, name, stamp.now_ms)
+        known = jobs.begun_with(imports.listed(tx, jobs.tokens_since_ms(stamp.now_ms)), token)
         if known is not None:
+            # Like the service, ignore a different source.
+            if known.table.name != name:
+                raise errors.conflict()
             return known
         if sum(job["kind"] == imports.JOB for job in long_jobs.listed(tx)) >= limits.IMPORTS:
             raise errors.too_many()
@@ -77,18 +75,8 @@ def check_installed(format_: str, compression: str | None) -> None:
             raise errors.not_installed(package)
 
 
-def _repeated(snapshot: Snapshot, token: str, name: str, now_ms: int) -> Import | None:
-    """The import that an earlier request with the token began. Other sources are ignored, as by the service."""
-    for one in imports.listed(snapshot, now_ms - limits.EXPORT_TOKEN_MS + 1):
-        if one.token == token:
-            if one.table.name != name:
-                raise errors.conflict()
-            return one
-    return None
-
-
 def _table(region: Region, name: str, parameters: Body, now_ms: int) -> Table:
-    """Without spaces: the job chooses them when it makes the table."""
+    """The table to create. It has no key spaces yet: the job chooses them when it creates the table."""
     return Table(
         name=name,
         id=str(uuid.uuid4()),
@@ -107,7 +95,7 @@ def _table(region: Region, name: str, parameters: Body, now_ms: int) -> Table:
 
 async def describe_import(region: Region, body: Body) -> Answer:
     text = body["ImportArn"]
-    refused = exports.no_job(region, "Import", text)
+    refused = jobs.no_job(region, "Import", text)
     one = None
     if refused.code == "ImportNotFoundException":
         id_ = text.rpartition("/")[2]
@@ -118,9 +106,8 @@ async def describe_import(region: Region, body: Body) -> Answer:
 
 
 async def list_imports(region: Region, body: Body) -> Answer:
-    exports.check_list(region, body)
-    table_arn, limit = body.get("TableArn"), body.get("PageSize") or limits.EXPORTS_LISTED
-    since_ms = region.clock.now_ms() - limits.EXPORTS_KEPT_MS + 1
+    jobs.check_list(region, body)
+    table_arn, since_ms = body.get("TableArn"), jobs.kept_since_ms(region.clock.now_ms())
     table = None if table_arn is None else arns.parse(table_arn)
 
     def read(snapshot: Snapshot) -> list[Import]:
@@ -128,22 +115,9 @@ async def list_imports(region: Region, body: Body) -> Answer:
             one for one in imports.listed(snapshot, since_ms) if table is None or _table_arn(region, one) == str(table)
         ]
 
-    found = (await region.read(read))[::-1]
-    token = body.get("NextToken")
-    if token is not None:
-        tokens = [page_token(one.id) for one in found]
-        if token not in tokens:
-            raise backup_errors.next_token_invalid(token)
-        found = found[tokens.index(token) + 1 :]
-    answer: Answer = {"ImportSummaryList": [_summary(region, one) for one in found[:limit]]}
-    if len(found) > limit:
-        answer["NextToken"] = page_token(found[limit - 1].id)
-    return answer
-
-
-def page_token(id_: str) -> str:
-    digits = id_.encode().hex()
-    return digits.ljust(max(_TOKEN_CHARS, -(-len(digits) // _TOKEN_WORD) * _TOKEN_WORD), "0")
+    found = await region.read(read)
+    page, more = jobs.page(found, body.get("NextToken"), body.get("PageSize"), jobs.padded_token)
+    return {"ImportSummaryList": [_summary(region, one) for one in page], **more}
 
 
 def _table_arn(region: Region, one: Import) -> str:

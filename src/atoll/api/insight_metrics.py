@@ -20,8 +20,8 @@ Body = dict[str, Any]
 
 
 async def insight_rules(region: Region, body: Body, grid: Grid) -> InsightRule | None:
-    """What the expressions of a request ask of rules; None if they ask nothing. Faults of expressions are left to their
-    evaluation."""
+    """The reports of rules that the expressions of a request ask for; None if they ask for none. The evaluation reports
+    faulty expressions."""
     asked = sorted({one for query in body["MetricDataQueries"] for one in _asked(query.get("Expression") or "")})
     if not asked:
         return None

@@ -1,5 +1,5 @@
-"""Contributor insights: UpdateContributorInsights, DescribeContributorInsights, ListContributorInsights; CloudWatch's
-DescribeInsightRules and GetInsightRuleReport; and in the admin API
+"""Contributor insights: DynamoDB's UpdateContributorInsights, DescribeContributorInsights and ListContributorInsights,
+CloudWatch's DescribeInsightRules and GetInsightRuleReport, and a request of the admin API:
 
     GET /_atoll/insights   ?table=Orders, &minutes=60, &top=10, &region=eu-west-1
 """
@@ -184,7 +184,7 @@ def _token(token: str | None) -> tuple[str, str] | None:
 
 
 async def describe_insight_rules(region: Region, body: Body) -> Body:
-    """The rules of DynamoDB are the only ones."""
+    """Describe the rules. Only those of DynamoDB's contributor insights exist."""
     most, token = body.get("MaxResults") or limits.INSIGHT_RULES_PAGE, body.get("NextToken")
     rules = [rule for rule in await reports.find_rules(region) if token is None or rule.name > token]
     answer: Body = {"InsightRules": [reports.described(rule) for rule in rules[:most]]}

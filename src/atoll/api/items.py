@@ -14,12 +14,13 @@ from atoll.api.large import LargeBody, of_json, projected
 from atoll.api.returns import capacity_mode, wants_collection_metrics
 from atoll.api.table_names import table_name
 from atoll.aside import aside
-from atoll.capacity import reading, throttling, writing
+from atoll.capacity import reading, writing
 from atoll.capacity.units import Consumed, read_units
-from atoll.database import indexes, writes
+from atoll.database import writes
 from atoll.database.format import Row
 from atoll.database.region import Region
 from atoll.database.schema import Table
+from atoll.database.stored import Stored
 from atoll.errors import values as value_errors
 from atoll.expressions.projection import PathProjection
 from atoll.expressions.update import Update as UpdateExpression
@@ -32,8 +33,7 @@ W = TypeVar("W", bound=writes.Write)
 
 
 async def get_item(region: Region, body: Body) -> Answer:
-    asked = _asked(body) if type(body) is dict else await aside(_asked, body)
-    key, projection = asked
+    key, projection = _asked(body) if type(body) is dict else await aside(_asked, body)
     name, now_ms = table_name(region, body), region.clock.now_ms()
 
     def plan(snapshot: Snapshot) -> tuple[Table, bytes]:
@@ -51,18 +51,13 @@ async def get_item(region: Region, body: Body) -> Answer:
         answer["Item"] = row.fragment if projection is None else await projected(row.json, projection)
     size = row.size if row is not None else 0
     units = read_units(size, consistent=consistent)
+    if region.key_ranges is not None or (table.limited and region.buckets is not None):
+        reading.settle_item(region, table, row_key, units, now_ms)
     mode = capacity_mode(body)
-    if mode is not None or table.limited:
-        consumed = Consumed(table, "Read", body["TableName"], units)
-        reading.settle(region, consumed, row_key)
-        if mode is not None:
-            answer["ConsumedCapacity"] = consumed.answer(mode)
-    elif region.key_ranges is not None:
-        limit = region.key_ranges.read(table, row_key, units, now_ms)
-        if limit is not None:
-            raise throttling.refused(region, table, [(None, limit)], "Read", row_key)
+    if mode is not None:
+        answer["ConsumedCapacity"] = Consumed(table, "Read", body["TableName"], units).answer(mode)
     tally = region.meter.current = region.meter.tally(table.name, None, "GetItem")
-    tally.read(units)
+    tally.reads[units] += 1
     if row is not None:
         tally.items += 1
     return answer
@@ -106,7 +101,7 @@ async def update_item(region: Region, body: Body) -> Answer:
 
 
 def _refused(make: Callable[[Table], writes.Update], table: Table) -> writes.Update:
-    """Refuse an update by the size of its statement: after its key, before its condition."""
+    """Refuse an update whose statement is too large: after the checks of its key, before its condition."""
     make(table)
     raise value_errors.updated_item_too_large()
 
@@ -141,7 +136,7 @@ async def _update_values(wanted: str | None, update: UpdateExpression | None, ou
     return None if update is None or image is None else await touched(update, image)
 
 
-async def touched(update: UpdateExpression, image: indexes.Stored) -> values.Item:
+async def touched(update: UpdateExpression, image: Stored) -> values.Item:
     return await of_json(image.json, lambda: update.touched(image.item))
 
 

@@ -31,7 +31,7 @@ PYTHON: dict[str, tuple[type, ...]] = {
     "timestamp": (float, int),
 }
 
-# The ranges of whole numbers.
+# The bounds of whole numbers: -bound <= n < bound.
 BOUNDS = {"integer": 1 << 31, "long": 1 << 63}
 
 JAVA = {
@@ -174,7 +174,7 @@ def json_text(value: dict[str, Any]) -> str:
 
 
 def _quoted(value: Any, level: int = 0) -> Any:
-    """The value without what is nested too deeply to be quoted."""
+    """The value without parts nested too deeply to be quoted."""
     if level > _LEVELS:
         return "..."
     if isinstance(value, dict):

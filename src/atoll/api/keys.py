@@ -25,7 +25,7 @@ def row_key(table: Table, key: Item) -> bytes:
     return encoded
 
 
-# The errors of keys. All types are checked before any size.
+# Raise the first error of a key's attributes. All types are checked before any size.
 
 
 def _check_key(schema: KeySchema, key: Item) -> None:

@@ -1,4 +1,4 @@
-"""Requests with many values. Their checks take long, so they run in a thread (`aside`)."""
+"""Large requests: recognise them, and check them in a thread (`aside`), since that takes long."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ VALUES = 20_000
 BYTES = 2 * 1024**2
 """A body with more commas or bytes than this is large."""
 LEAST_BYTES = 2 * VALUES
-"""No body with fewer bytes is: a value has two at least, with its comma."""
+"""A body with fewer bytes is never large: a value with its comma has two at least."""
 
 TEXT_CHARS = 4_096
 """Expressions or statements of one request with more characters take long to parse."""
@@ -39,6 +39,7 @@ def has_many(body: bytes) -> bool:
 
 
 parse_pieces = pieces.parse
+empty = pieces.empty
 
 
 class LargeBody(dict[str, Any]):
@@ -59,7 +60,7 @@ def is_long(body: dict[str, Any], parts: Iterable[Mapping[str, Any]]) -> bool:
 
 
 async def of_json(json: bytes, work: Callable[[], T], times: int = 1) -> T:
-    """The result of work that goes over an item's JSON so many times; in the thread if that takes long."""
+    """The result of work that reads an item's JSON `times` times; done in the thread if that takes long."""
     if pieces.takes_long(json, times):
         return await aside(work)
     return work()
@@ -103,16 +104,3 @@ def release(body: LargeBody) -> Future[None]:
 def _release(body: LargeBody) -> None:
     empty(body)
     collector.resume()
-
-
-def empty(container: dict[str, Any] | list[Any]) -> None:
-    left: list[Any] = [container]
-    while left:
-        one = left.pop()
-        take = one.popitem if isinstance(one, dict) else one.pop
-        while one:
-            member = take()
-            if type(member) is tuple:
-                member = member[1]
-            if type(member) is dict or type(member) is list:
-                left.append(member)

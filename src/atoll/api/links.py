@@ -4,7 +4,7 @@
     POST /_atoll/replication/links   {"from": "us-east-1", "to": "eu-west-1", "partition": true}; likewise "paused",
                                      "delay" and "jitter" ("200ms"), "loss" and "duplicate" (0 to 1)
 
-A request changes only the members that it names. Both answer with all links, as they are then.
+A request changes only the members that it names. Both answer with all links, after the change.
 """
 
 from __future__ import annotations

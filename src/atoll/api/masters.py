@@ -5,7 +5,7 @@
     POST /_atoll/replication/replicas/remove    the same; or only "region", the replica's own, to remove this one
     POST /_atoll/replication/replicas/promote   {"table": a table, "region": the replica that becomes the master}
 
-`region` is a region of this server; without it the default region is meant. All answer as GET does, for the table.
+`region` is a region of this server; the default region if it is absent. All answer as GET does, for the table.
 """
 
 from __future__ import annotations

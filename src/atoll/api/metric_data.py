@@ -1,7 +1,7 @@
 """GetMetricData: the datapoints of many metrics, and expressions of metric math over them.
 
-A page ends when it has `MaxDatapoints`; the token says with which point of which result the next one begins. Metrics
-are read some at a time, until the page is full; all of them if there are expressions.
+A page ends when it has `MaxDatapoints`; its token names the result and the point with which the next page begins.
+Metrics are read a few at a time until the page is full. If there are expressions, all are read.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from typing import Any, NamedTuple
 from atoll import limits
 from atoll.api.insight_metrics import insight_rules
 from atoll.api.metric_search import searched
-from atoll.api.metrics import check_period, metric, shown_time, span
+from atoll.api.metrics import check_period, metric, milliseconds, shown_time, span
 from atoll.aside import aside
 from atoll.database.region import Region
 from atoll.errors import metric_math
 from atoll.errors import metrics as errors
+from atoll.metrics import reading
+from atoll.metrics.implied import quota
 from atoll.metrics.math.evaluation import InsightRule, Queries, Search
 from atoll.metrics.math.series import Grid, Series
 from atoll.metrics.reading import Query, Units, folded
@@ -31,11 +33,11 @@ _ID = re.compile("[a-z][a-zA-Z0-9_]*").fullmatch
 _TIMEZONE = re.compile(r"[+-](0\d|1[0-4])[0-5]\d").fullmatch
 ASCENDING = "TimestampAscending"
 READ_POINTS = 20_000
-"""The datapoints that are read together."""
+"""The most datapoints that are read together."""
 
 
 class Stat(NamedTuple):
-    """What a query for one metric asks for."""
+    """The MetricStat of a query for one metric."""
 
     metric: Metric
     period_s: int
@@ -44,7 +46,7 @@ class Stat(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """What is read for a query."""
+    """The range of datapoints to read for a query."""
 
     stat: Stat
     label: str
@@ -57,7 +59,7 @@ class Asked(NamedTuple):
 
 
 class Math(NamedTuple):
-    """What expressions are evaluated with."""
+    """The context that expressions are evaluated in."""
 
     grid: Grid
     search: Search | None
@@ -83,7 +85,7 @@ async def get_metric_data(region: Region, body: Body) -> Body:
     stats = {one["Id"]: _stat(one, number) for number, one in enumerate(queries, 1) if one.get("MetricStat")}
     now_ms = region.clock.now_ms()
     labels = dict(zip(stats, _labels(stats), strict=True))
-    asked = {id: Asked(stat, labels[id], *span(body, stat.period_s, now_ms)) for id, stat in stats.items()}
+    asked = {id: _asked(stat, labels[id], body, now_ms) for id, stat in stats.items()}
     if not asked:
         span(body, 60, now_ms)
     if all(one.get("Expression") is None for one in queries):
@@ -107,7 +109,7 @@ async def get_metric_data(region: Region, body: Body) -> Body:
 
 
 async def _read(region: Region, asked: Mapping[str, Asked]) -> AsyncIterator[dict[str, Found]]:
-    """The metrics of queries, some at a time."""
+    """Read the metrics of queries, a few at a time."""
     group: dict[str, Asked] = {}
     points = 0
     for id, one in asked.items():
@@ -165,8 +167,16 @@ def _stat(query: Body, number: int) -> Stat:
     )
 
 
+def _asked(stat: Stat, label: str, body: Body, now_ms: int) -> Asked:
+    """A period finer than the datapoints at the start of the request finds nothing."""
+    start_ms, end_ms = span(body, stat.period_s, now_ms)
+    age_ms = now_ms - milliseconds(body["StartTime"], "StartTime")
+    finest_ms = 1_000 if age_ms <= limits.METRIC_SECONDS_MS else reading.grain_ms(age_ms - 1)
+    return Asked(stat, label, start_ms, end_ms if stat.period_s * 1_000 % finest_ms == 0 else start_ms)
+
+
 def _labels(stats: Mapping[str, Stat]) -> list[str]:
-    """The default labels: the metric, with the statistic and the period as far as queries differ in them."""
+    """The default labels: the metric's name, then the statistic and the period if queries differ in them."""
     with_stat = len({one.name for one in stats.values()}) > 1
     with_period = len({one.period_s for one in stats.values()}) > 1
     return [
@@ -202,14 +212,15 @@ def _evaluated(
     stats: Mapping[str, Stat],
     given: Math | None,
 ) -> list[Found]:
-    """The results in the order of the queries, of those that are found or have an expression. A query for a list of
-    series has several."""
+    """The results of queries that were read or have an expression, in the order of the queries. A query whose
+    expression gives a list of series has several results."""
     math, texts = None, {one["Id"]: one["Expression"] for one in queries if one.get("Expression") is not None}
     if given is not None:
         series = {
             id: Series(dict(sorted(one.points.items())), stats[id].period_s, one.label) for id, one in found.items()
         }
-        math = Queries(given.grid, series, texts, given.search, given.insight_rule)
+        quotas = {id: known for id, one in stats.items() if (known := quota(one.metric)) is not None}
+        math = Queries(given.grid, series, texts, given.search, given.insight_rule, quotas)
     results = []
     for one in queries:
         id, label = one["Id"], one.get("Label")
@@ -254,7 +265,7 @@ class Page:
         return self._next is not None
 
     def add(self, results: Iterable[Found]) -> None:
-        """Those that follow."""
+        """Add the next results."""
         for one in results:
             if self.is_full:
                 return

@@ -35,8 +35,7 @@ class Asked(NamedTuple):
 
 
 async def searched(region: Region, body: Body, grid: Grid, now_ms: int) -> Search | None:
-    """The results of all searches of a request; None if it has none. Faults of expressions are left to their
-    evaluation."""
+    """The results of all searches of a request; None if it has none. The evaluation reports faulty expressions."""
     found: dict[Asked, list[Series]] = {}
     asked = {one for query in body["MetricDataQueries"] for one in _asked(query.get("Expression") or "", grid)}
     if not asked:
@@ -79,7 +78,7 @@ def _candidates(metrics: Iterable[Metric]) -> list[Candidate]:
 
 
 def _order(metric: Metric) -> str:
-    """One text: no other thread runs while the metrics are sorted."""
+    """The sort key of a metric, as one text: sorting holds the GIL, and comparing texts is fast."""
     return "\0".join([metric.namespace, metric.name, *[text for pair in metric.dimensions for text in pair]])
 
 
@@ -126,6 +125,6 @@ def _values(units: Mapping[str, Sequence[Datapoint]], name: str) -> dict[int, fl
 
 
 def _label(metric: Metric, with_name: bool) -> str:
-    """Its dimensions, and its name if the search found several names."""
+    """The label of a metric: its dimensions, after its name if the search found several names."""
     values = [value for _, value in metric.dimensions]
     return " ".join([*values, metric.name] if with_name or not values else values)

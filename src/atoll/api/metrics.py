@@ -1,6 +1,6 @@
 """CloudWatch's operations on metrics: ListMetrics, GetMetricStatistics and PutMetricData.
 
-PutMetricData stores one batch. Its datapoints are kept by the minute; those with a resolution of a second are too.
+PutMetricData stores one batch. Datapoints are kept by the minute, even those with a resolution of a second.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Body = dict[str, Any]
 SHORT_PERIODS_S = (1, 5, 10, 20, 30)
 UNITLESS = "None"
 FEW_DATA = 20
-"""More data of one request are read in a thread."""
+"""A request with more data than this is read in a thread."""
 
 
 def metric(namespace: str, name: str, dimensions: Sequence[Mapping[str, str]] | None) -> Metric:
@@ -41,7 +41,7 @@ def metric(namespace: str, name: str, dimensions: Sequence[Mapping[str, str]] | 
 
 
 def milliseconds(seconds: float, name: str) -> int:
-    """A time of a request."""
+    """A time of a request, in milliseconds since 1970."""
     if not -limits.LATEST_SECOND <= seconds <= limits.LATEST_SECOND:  # NaN too
         raise errors.time_out_of_range(name)
     return int(seconds * 1_000)
@@ -84,7 +84,7 @@ async def list_metrics(region: Region, body: Body) -> Body:
 
 
 def _page(found: Set[Metric], body: Body, after: tuple[Any, ...] | None) -> list[Metric]:
-    """The page that was asked for, and one metric more if there is another page."""
+    """The requested page, with one metric more if there is another page."""
     chosen = (one for one in found if _is_chosen(one, body) and (after is None or _order(one) > after))
     return nsmallest(limits.METRICS_PAGE + 1, chosen, key=_order)
 
@@ -196,7 +196,7 @@ def _data(body: Body) -> Iterator[tuple[str, Body]]:
 
 
 def _points(datum: Body, place: str, now_ms: int) -> list[Datapoint]:
-    """No point for values that occurred no times."""
+    """The points of a datum; values with a count of zero give none."""
     value, values, summary = datum.get("Value"), datum.get("Values"), datum.get("StatisticValues")
     if datum.get("StorageResolution") not in (None, 1, 60):
         raise errors.resolution(f"{place}.StorageResolution")

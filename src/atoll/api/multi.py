@@ -15,7 +15,6 @@ from atoll import errors, limits
 from atoll.api import items, keys, large, plans
 from atoll.api.binding import GET, Expressions
 from atoll.api.returns import capacity_mode, wants_collection_metrics
-from atoll.api.slices import Slices
 from atoll.api.table_names import resolve_table, table_name
 from atoll.aside import aside
 from atoll.capacity import reading, throttling, writing
@@ -31,6 +30,7 @@ from atoll.errors import values as value_errors
 from atoll.errors.capacity import THROTTLED
 from atoll.expressions.projection import PathProjection
 from atoll.model import values
+from atoll.slices import Slices
 from atoll.storage.engine import Snapshot, Transaction
 
 Body = dict[str, Any]
@@ -43,7 +43,7 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class _Wanted:
-    """One table's part of a BatchGetItem."""
+    """The part of a BatchGetItem about one table."""
 
     given: str
     """The table's name or ARN as in the request, and so in the answer."""
@@ -54,7 +54,7 @@ class _Wanted:
 
 
 _Found = tuple[Table, list[bytes], list[Row | None]]
-"""A table, the keys of the rows that are wanted of it, and the rows."""
+"""A table, the keys of its rows that the request wants, and the rows."""
 
 
 async def batch_get_item(region: Region, body: Body) -> Answer:
@@ -101,7 +101,7 @@ def _wanted(region: Region, given: str, options: Body) -> _Wanted:
 
 
 async def _batch_answer(region: Region, wanted: list[_Wanted], found: list[_Found], mode: str | None) -> Answer:
-    """Return items up to 16 MB and the tables' throughput; return the other keys as unprocessed, with their options."""
+    """Return items until 16 MB or a table's limit; return the other keys as unprocessed, with their options."""
     responses: dict[str, list[Any]] = {}
     unprocessed: dict[str, Body] = {}
     consumed = []
@@ -113,18 +113,20 @@ async def _batch_answer(region: Region, wanted: list[_Wanted], found: list[_Foun
     for one, (table, row_keys, rows) in zip(wanted, found, strict=True):
         units = Consumed(table, "Read", one.given)
         answered = responses.setdefault(one.given, [])
+        is_limited = table.limited or region.key_ranges is not None
         for key, row_key, row in zip(one.options["Keys"], row_keys, rows, strict=True):
-            throttled = reading.unreadable(region, table, row_key, units)
-            throttled = throttled or reading.unreadable_at(region, table, None, row_key, pending)
+            throttled = reading.unreadable(region, table, row_key, units, pending) if is_limited else None
             if throttled:
                 refusals.append(throttled)
-            size += reads.size_of(row)
+            row_size = row.size if row is not None else 0
+            size += row_size
             if throttled or size > limits.BATCH_GET_BYTES:
                 unprocessed.setdefault(one.given, {**one.options, "Keys": []})["Keys"].append(key)
                 continue
-            cost = read_units(reads.size_of(row), consistent=one.consistent)
+            cost = read_units(row_size, consistent=one.consistent)
             units.table += cost
-            reading.defer(region, table, row_key, cost, pending, draws)
+            if is_limited:
+                reading.defer(region, table, row_key, cost, pending, draws)
             if row is not None:
                 projection = one.projection
                 answered.append(row.fragment if projection is None else await large.projected(row.json, projection))
@@ -158,7 +160,7 @@ async def batch_write_item(region: Region, body: Body) -> Answer:
         batch: list[writes.Write] = []
         for name, _, makers in prepared:
             table = region.catalog.usable(tx, name, now_ms)
-            batch.extend(make_one(table) for _, make_one in makers)
+            batch += [maker.make(table) for _, maker in makers]
         _refuse_repeated([one.row_key for one in batch], multi_errors.duplicate_keys)
         for one in batch[end:]:
             if isinstance(one, writes.Put):  # one invalid write fails the whole batch
@@ -177,11 +179,11 @@ async def batch_write_item(region: Region, body: Body) -> Answer:
     return {"UnprocessedItems": unprocessed, **_written_answer(body, done)}
 
 
-# A batch is applied in transactions of as many bytes, index entries included: other requests wait for each.
+# A batch is applied in transactions of about this many bytes, with index entries: other requests wait for each one.
 _PIECE_BYTES = 4 * 1024 * 1024
 
 _Results = list[tuple[writes.Write | None, writes.Outcome | errors.ApiError]]
-"""For each entry its outcome, and its write. Entries of a piece that was throttled as a whole have no write."""
+"""For each entry its write and its outcome. Entries of a piece that was throttled as a whole have no write."""
 
 
 async def _execute_pieces(
@@ -206,18 +208,19 @@ async def _execute_pieces(
 
 def _ends(region: Region, prepared: _Prepared) -> list[int]:
     """Where each piece of the batch ends."""
-    ends, size, position = [], 0, 0
+    sizes: list[int] = []
     for name, _, makers in prepared:
         table = region.catalog.known.tables.get(name)
         copies = 1 if table is None else long.copies(table)
-        for _, maker in makers:
-            bytes_ = maker.size * copies
-            if size and size + bytes_ > _PIECE_BYTES:
+        sizes += [maker.size * copies for _, maker in makers]
+    ends, total = [], 0
+    if sum(sizes) > _PIECE_BYTES:
+        for position, size in enumerate(sizes):
+            if total and total + size > _PIECE_BYTES:
                 ends.append(position)
-                size = 0
-            size += bytes_
-            position += 1
-    return [*ends, position]
+                total = 0
+            total += size
+    return [*ends, len(sizes)]
 
 
 class _Maker(NamedTuple):
@@ -225,9 +228,6 @@ class _Maker(NamedTuple):
 
     size: int
     make: Callable[[Table], writes.Write]
-
-    def __call__(self, table: Table) -> writes.Write:
-        return self.make(table)
 
 
 _Prepared = list[tuple[str, str, list[tuple[Body, _Maker]]]]
@@ -252,7 +252,7 @@ def _prepare(request: Body) -> _Maker:
 
 
 def _batch_put(table: Table, image: writes.Image) -> writes.Put:
-    """Make a put. Every error of the key has one text here, as for a Key."""
+    """Make a put of a batch. All errors of its key have one text, as for a Key."""
     for name, type_ in table.keys.name_types:
         if type_ not in image.item.get(name, ()):
             raise key_errors.key_does_not_match()

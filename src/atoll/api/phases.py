@@ -1,7 +1,7 @@
-"""How far the creation or deletion of a table has got. Some operations see it later, or not any more, before its status
-ends. Only a delay of the control plane shows this.
+"""The progress of a table's creation or deletion. Some operations do not find a table early in CREATING or late in
+DELETING. This shows only with a delay of the control plane.
 
-The shares are those that were measured on the service, rounded.
+The shares of the time were measured on the service, and rounded.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from atoll.database.region import Region
 from atoll.database.schema import Table
 
 UNKNOWN = 1 / 2
-"""Until then time to live, backups and contributor insights do not find a table that is CREATING."""
+"""Before this share, time to live, backups and contributor insights do not find a table that is CREATING."""
 UNTAGGED = 4 / 5
-"""Until then tags do not find a table that is CREATING."""
+"""Before this share, tags do not find a table that is CREATING."""
 FORGOTTEN = 1 / 3
-"""From then on tags and backups do not find a table that is DELETING."""
+"""From this share on, tags and backups do not find a table that is DELETING."""
 
 
 def share(region: Region, table: Table, now_ms: int) -> float:

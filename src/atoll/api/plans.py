@@ -32,12 +32,12 @@ W = TypeVar("W", bound=writes.Write, covariant=True)
 
 class Plan(NamedTuple, Generic[W]):
     size: int
-    """Bytes of the item or key, and of the values of its expressions."""
+    """The size in bytes of the item or key and of the values of its expressions."""
     make: Callable[[Table], W]
     is_overcharged: bool = False
     """Whether an update's statement is larger than an item may be."""
     is_long: bool = False
-    """Whether the write goes over many bytes of values in its transaction."""
+    """Whether the write processes many bytes of values in its transaction."""
 
 
 _LONG_BYTES = 64 * 1024

@@ -1,8 +1,9 @@
 """The metrics of the last full minute in Prometheus' text format.
 
-Names and labels are those of the exporters that read CloudWatch: `aws_dynamodb_`, the metric's name in snake case, and
-the statistic; `_index` before the statistic where the metric is one of an index. Each is a gauge of one minute, not a
-counter. All processes of a server show the same, because they show what is stored.
+Names and labels follow the exporters that read CloudWatch: `aws_dynamodb_`, the metric's name in snake case, and the
+statistic; `_index` precedes the statistic of an index's metric, and `_source`, `_verb` or `_operation_type` that of a
+part of another metric. Each is a gauge of one minute, not a counter. All processes of a server show the same values,
+because they read them from the store.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from atoll.metrics.statistics import statistic
 CONTENT_TYPE: str = CONTENT_TYPE_LATEST
 
 _GAUGES = (
-    "PendingReplicationCount", "OnlineIndexPercentageProgress",
+    "PendingReplicationCount", "OnlineIndexPercentageProgress", "AgeOfOldestUnreplicatedRecord",
     "AccountMaxReads", "AccountMaxWrites", "AccountMaxTableLevelReads", "AccountMaxTableLevelWrites",
     "AccountProvisionedReadCapacityUtilization", "AccountProvisionedWriteCapacityUtilization",
     "MaxProvisionedTableReadCapacityUtilization", "MaxProvisionedTableWriteCapacityUtilization",
@@ -41,17 +42,24 @@ STATISTICS: Mapping[str, tuple[str, ...]] = {
     "ReplicationLatency": ("Average", "Maximum"),
     **dict.fromkeys(_GAUGES, ("Maximum",)),
 }
-"""What is shown of each metric; of all others, the sum."""
+"""The statistics shown of each metric; of all others, the sum."""
 
 LABELS = ("account_id", "region", "table_name", "operation", "stream_label", "receiving_region")
-INDEXES = ("global_secondary_index_name", "vector_index_name")
-"""A metric of an index has one of these, too."""
+MORE_LABELS: Mapping[str, str] = {
+    "global_secondary_index_name": "_index",
+    "vector_index_name": "_index",
+    "source": "_source",
+    "verb": "_verb",
+    "operation_type": "_operation_type",
+    "delegated_operation": "",
+}
+"""Labels that only some metrics have, and what they add to the name."""
 
 Found = list[tuple[Region, list[tuple[Metric, Datapoint]]]]
 
 
 async def exposition(regions: Iterable[Region], lag_ms: int) -> bytes:
-    """Of the minute that ended at least `lag_ms` ago."""
+    """The metrics of the latest minute that ended at least `lag_ms` ago."""
     found = [(region, await reading.last_minute(region, TABLES, lag_ms)) for region in regions]
     return await aside(_text, found)
 
@@ -80,13 +88,14 @@ class _Last(Collector):
 
 def _add(families: dict[str, GaugeMetricFamily], region: Region, metric: Metric, point: Datapoint) -> None:
     own = {snake(name): value for name, value in metric.dimensions}
-    index = [label for label in INDEXES if label in own]
-    labels = (*LABELS, *index)
+    more = [label for label in MORE_LABELS if label in own]
+    labels = (*LABELS, *more)
+    part = "".join([MORE_LABELS[label] for label in more])
     own |= {"account_id": region.settings.account, "region": region.name}
     values = [own.get(label, "") for label in labels]
     for of in STATISTICS.get(metric.name, ("Sum",)):
         value = statistic(point, of)
-        name = exported(metric.name, of, of_index=bool(index))
+        name = exported(metric.name, of, part)
         if value is not None:
             family = families.get(name)
             if family is None:
@@ -96,9 +105,9 @@ def _add(families: dict[str, GaugeMetricFamily], region: Region, metric: Metric,
 
 
 @lru_cache(1_000)
-def exported(name: str, statistic: str, *, of_index: bool = False) -> str:
+def exported(name: str, statistic: str, part: str = "") -> str:
     """The name of a statistic of a metric."""
-    return f"aws_dynamodb_{snake(name)}{'_index' if of_index else ''}_{snake(statistic)}"
+    return f"aws_dynamodb_{snake(name)}{part}_{snake(statistic)}"
 
 
 @lru_cache(1_000)

@@ -12,7 +12,6 @@ from atoll.api import keys
 from atoll.api.binding import QUERY, SCAN, Expressions
 from atoll.api.large import of_json
 from atoll.api.returns import capacity_mode
-from atoll.api.slices import Slices
 from atoll.api.table_names import table_name
 from atoll.aside import aside
 from atoll.capacity import reading
@@ -34,6 +33,7 @@ from atoll.expressions.projection import PathProjection
 from atoll.model import pieces, values
 from atoll.model.pieces import LONG_BYTES
 from atoll.model.values import Item
+from atoll.slices import Slices
 from atoll.storage.engine import Planned, Snapshot
 
 Body = dict[str, Any]
@@ -278,7 +278,7 @@ class _Reading(NamedTuple):
     fetch: bool
     reverse: bool
     partitions: Sequence[bytes] | None = None
-    """For a scan, where the partitions end."""
+    """Where the partitions end; only for a scan."""
     start: bytes = b""
     """The start of the page's range."""
 
@@ -330,8 +330,9 @@ Show = Callable[[Item], Any]
 
 
 async def chosen(rows: list[bytes], filter_: Condition | None, show: Show | None = None, times: int = 0) -> list[Any]:
-    """The rows that the filter keeps: their JSON, or what `show` makes of their items. It goes over an item so many
-    times. Empties `rows`: freeing each row at once takes less long than freeing all together."""
+    """The rows that the filter keeps: their JSON, or the results of `show` on their items. `times`: how often that
+    reads an item. Empties `rows`, since freeing the rows one by one delays other requests less than freeing all
+    together."""
     matches = None if filter_ is None else filter_.prepare()
     times += 0 if filter_ is None else filter_.reads
     short, slices = LONG_BYTES // max(1, times), Slices()
@@ -368,8 +369,8 @@ def charge_page(
     operation: str,
     start: bytes,
 ) -> None:
-    """Charge a page that began at the key `start`, of which so many items are returned, None if they are only counted.
-    Add ConsumedCapacity to the answer if the request wants it. Raises if the table or index is throttled."""
+    """Charge a page that began at the key `start`. `returned` is the number of returned items, None if they are only
+    counted. Add ConsumedCapacity to the answer if the request wants it. Raises if the table or index is throttled."""
     table, index, mode = target.table, target.index, capacity_mode(body)
     of_table, of_index = _page_units(target, page, body)
     if mode is not None or table.limited or region.key_ranges is not None:
@@ -377,17 +378,17 @@ def charge_page(
         if index is not None:
             consumed.add_index(index, of_index)
         if operation == "Scan":
-            start = fmt.hash_only(start)  # no key was asked for
-        # A local index draws from the partitions of its table.
+            start = fmt.hash_only(start)  # the request named no key
+        # A local index uses the capacity of its table's partitions.
         key = start if index is None or not index.local else table.prefix + start[4:]
         reading.settle(region, consumed, key, whole=False)
         if mode is not None:
             answer["ConsumedCapacity"] = consumed.answer(mode)
     tally = region.meter.current = region.meter.tally(table.name, None, operation)
-    tally.read(of_table)
+    tally.reads[of_table] += 1
     if index is not None:
         tally = region.meter.tally(table.name, index.name, operation)
-        tally.read(of_index)
+        tally.reads[of_index] += 1
     if returned is not None:
         tally.returned(returned)
 

@@ -55,7 +55,7 @@ async def describe_continuous_backups(region: Region, body: Body) -> Answer:
 
 
 def find(region: Region, snapshot: Snapshot, name: str, now_ms: int) -> Table:
-    """The table for operations on backups, which have an error of their own for a missing one."""
+    """The table, for operations on backups, whose error for a missing table differs."""
     table = region.catalog.find(snapshot, name)
     if (
         table is None
@@ -69,8 +69,8 @@ def find(region: Region, snapshot: Snapshot, name: str, now_ms: int) -> Table:
 
 
 def backed_up(region: Region, snapshot: Snapshot, name: str, now_ms: int) -> Table:
-    """The table, of which backups are possible: from some time after its creation, with a delay of the control plane
-    only."""
+    """The table, if backups of it are possible. With a delay of the control plane, they become possible some time after
+    its creation."""
     table = find(region, snapshot, name, now_ms)
     if not _is_ready(region, table, now_ms):
         raise backup_errors.backups_unavailable(name)

@@ -37,7 +37,7 @@ async def _table(region: Region, body: Body) -> Table:
 
 
 async def describe_table_replica_auto_scaling(region: Region, body: Body) -> Body:
-    """Every replica, this region's included. Those whose region cannot be asked have no settings."""
+    """Describe every replica, also this region's. A replica whose region cannot be reached has no settings."""
     table = await _table(region, body)
     assert table.group is not None
     found = {member.region: await shown(region, member.region, table.name) for member in table.group.present}
@@ -68,14 +68,14 @@ def _add(described: Body, prefix: str, index: str, settings: Mapping[str, Body])
 
 
 async def update_table_replica_auto_scaling(region: Region, body: Body) -> Body:
-    """The answer shows settings that the request disables as they were."""
+    """Change how replicas scale. The answer shows settings that the request disables as they were before."""
     table = await _table(region, body)
     assert table.group is not None
     wanted = list(_wanted(table.name, body))
     _check(region, table, body, wanted)
     members = [member.region for member in table.group.present]
     scales = [scale(table.name, one) for one in wanted]
-    before = {member: await ask(region, member, table.name, []) for member in members}  # all can be reached
+    before = {member: await ask(region, member, table.name, []) for member in members}  # raises if one is unreachable
     after: dict[str, dict[str, Body]] = {}
     for member in members:
         own = [(one, change) for one, change in zip(wanted, scales, strict=True) if one.region in (None, member)]

@@ -63,7 +63,8 @@ def _check_consistency(body: Body) -> None:
 
 
 def check_replica_change(region: Region, table: Table, action: Action, unscaled: str | None) -> None:
-    """`unscaled`: what of the table lacks the scaling of its writes, Table or GSI."""
+    """Check an action on a replica. `unscaled` names the part of the table whose writes no policy scales: Table or
+    GSI."""
     kind, given = action
     group, target = table.group, given["RegionName"]
     if group is not None and group.kind != MULTI_MASTER:
@@ -119,7 +120,7 @@ def overrides(given: Body) -> Body:
 
 
 def check_table_change(table: Table, body: Body, unscaled: Callable[[], str | None]) -> None:
-    """Another change than that of replicas. `unscaled` returns what of the table lacks the scaling of its writes."""
+    """Check a change of a table with replicas that is no replica update. `unscaled` is as above."""
     group = table.group
     if group is None or group.kind == SINGLE_MASTER:
         return
@@ -138,7 +139,7 @@ def check_table_change(table: Table, body: Body, unscaled: Callable[[], str | No
 
 
 def check_removal(region: Region, protected: bool, invited_ms: int, now_ms: int) -> None:
-    """The removal of a replica, by itself or by another one."""
+    """Check the removal of a replica, which its own region or another one requests."""
     if protected:
         raise table_errors.table_protected()
     # The rule would stop every teardown of a test, so it holds only where the service's delays are imitated.

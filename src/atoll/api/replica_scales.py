@@ -27,17 +27,17 @@ class Wanted(NamedTuple):
     """One part of a request."""
 
     region: str | None
-    """None for all regions."""
+    """None means all regions."""
     kind: str
     index_name: str | None
     given: Body
-    """AutoScalingSettingsUpdate."""
+    """The member of type AutoScalingSettingsUpdate."""
     parameter: str
-    """The name that errors give it."""
+    """The name of the member in error texts."""
 
     @property
     def name(self) -> str:
-        """As `scaling.replicas.settings` names it."""
+        """The name of the setting in `scaling.replicas.settings`."""
         return self.kind if self.index_name is None else f"{self.kind} {self.index_name}"
 
 
@@ -45,7 +45,7 @@ OFF: Body = {"AutoScalingDisabled": True, "ScalingPolicies": []}
 
 
 def check(region: Region, table: str, mode: str, members: Sequence[str], one: Wanted) -> None:
-    """`mode` is the table's billing mode, `members` are the regions of its replicas."""
+    """Check a part of a request. `mode` is the table's billing mode, `members` are the regions of its replicas."""
     given = one.given
     if not given.get("AutoScalingDisabled"):
         if any(given.get(member) is None for member in ("MinimumUnits", "MaximumUnits", "ScalingPolicyUpdate")):
@@ -57,7 +57,7 @@ def check(region: Region, table: str, mode: str, members: Sequence[str], one: Wa
 
 
 def scale(table: str, one: Wanted) -> Scale:
-    """The change, checked by the rules of Application Auto Scaling."""
+    """The change to ask for, checked by the rules of Application Auto Scaling."""
     given = one.given
     if given.get("AutoScalingDisabled"):
         return Scale(one.kind, one.index_name)
@@ -85,7 +85,7 @@ async def ask(region: Region, target: str, table: str, changes: Sequence[Scale])
 
 
 async def shown(region: Region, target: str, table: str) -> Mapping[str, Body] | None:
-    """How a region scales its replica; None if it cannot be asked now."""
+    """How a region scales its replica; None if the region cannot be reached."""
     if target == region.name:
         return await enquiries.scale(region, table, [])
     try:

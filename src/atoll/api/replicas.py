@@ -1,7 +1,7 @@
 """Replicas of tables: UpdateTable's ReplicaUpdates, and the deletion of a table that has replicas.
 
-An operation changes only this region's copy of the table's group, after it has asked the other region what must hold
-there. `replication.follower` does the rest in the background.
+An operation first asks the other region whether its conditions hold there, then changes only this region's copy of the
+table's group. `replication.follower` does the rest in the background.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ _CHANGES = {"Create": _create, "Update": _update, "Delete": _delete}
 
 
 def leave(region: Region, tx: Transaction, stamp: Stamp, table: Table) -> Table:
-    """DeleteTable of a replica: the table goes when the others have read its last changes."""
+    """DeleteTable of a replica: the table is removed when the other replicas have read its last changes."""
     group = table.group
     assert group is not None
     if any(member.state == CREATING for member in group.others):

@@ -3,8 +3,8 @@
     GET  /_atoll/replication/conflicts?table=T&region=R&limit=100    all members may be left out
     POST /_atoll/replication/upgrade   {"table": a table, "region": the region of one of its replicas}
 
-A region reports the conflicts that it has seen; the answer has those of all regions of this server, the latest first,
-and the number of all that each ever saw. An upgrade begins in one replica; the others follow when they learn of it.
+A region reports the conflicts that it has detected. The answer has those of all regions of this server, the latest
+first, and each region's total. An upgrade begins in one replica; the others follow when they learn of it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from atoll.replication import conflicts, legacy
 from atoll.storage.engine import Snapshot, Transaction
 
 _LONGEST_LIMIT = 9
-"""Digits. A longer number is none."""
+"""The most digits of a valid number."""
 
 
 async def show_conflicts(server: Server, body: Body) -> Body:
@@ -60,7 +60,7 @@ async def upgrade(server: Server, body: Body) -> Body:
 
 
 def limit_of(value: Any) -> int:
-    """A query has text."""
+    """The value of `limit`: text from a query string, a number from JSON."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= _LONGEST_LIMIT:
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:

@@ -18,7 +18,7 @@ from atoll.storage.engine import Snapshot
 class Target(NamedTuple):
     table: str
     stream: str | None
-    """The stream's label; None if the ARN is the table's."""
+    """The stream's label; None if the ARN names a table."""
 
 
 def target(

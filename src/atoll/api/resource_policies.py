@@ -1,7 +1,7 @@
 """PutResourcePolicy, GetResourcePolicy, DeleteResourcePolicy, and the ResourcePolicy of CreateTable.
 
-With a delay of the control plane a change takes that long: until then the old policy is shown and in force, and no
-other change is accepted. With quotas, changes of one policy are 15 seconds apart.
+A change takes as long as the delay of the control plane: until then the old policy is shown and in force, and no other
+change is accepted. With quotas, changes of one policy must be 15 seconds apart.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ async def delete_resource_policy(region: Region, body: Body) -> Body:
 
 async def _changed(region: Region, change: Any) -> Body:
     answer: Body = await region.transact(change)
-    # Decisions of this process follow at once, those of others with their next look at the catalog.
+    # This process applies the policy at once; others apply it when they next read the catalog.
     region.catalog.learn(await region.engine.read(catalog.read_definitions))
     return answer
 

@@ -1,4 +1,4 @@
-"""What a resource policy may hold, and the form in which the service shows it. Pure."""
+"""The rules for the content of a resource policy, and the form in which the service shows one. Pure."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _TABLE_ACTIONS = (
 )  # fmt: skip
 _STREAM_ACTIONS = ("DescribeStream", "GetRecords", "GetShardIterator", *_POLICY_ACTIONS, *_TAG_ACTIONS)
 
-# An Allow for everybody is bounded by a condition on one of these keys.
+# An Allow for everybody must have a condition on one of these keys.
 _BOUNDS = frozenset(
     f"aws:{name}".lower()
     for name in (
@@ -51,11 +51,12 @@ class Shown(NamedTuple):
 
     text: str
     versioned: bool
-    """Whether a Version was given. One without it is not the same as one with the default."""
+    """Whether a Version was given. A policy without one differs from a policy with the default Version."""
 
 
 def checked(text: str, *, stream: bool) -> Shown:
-    """The policy as it is stored. Raises the service's error if it is none, or not one for a table (or a stream)."""
+    """The policy in its stored form. Raises the service's error if the text is no policy, or not one for a table (or a
+    stream)."""
     if len(text.encode()) > limits.RESOURCE_POLICY_BYTES:
         raise errors.too_large()
     try:
@@ -84,7 +85,7 @@ def checked(text: str, *, stream: bool) -> Shown:
 
 
 def _check_principals(given: Any, text: str) -> None:
-    """A Principal that is a name, not a map, is an error of syntax, with its place in the text."""
+    """Refuse a Principal that is a name instead of a map: a syntax error, with its place in the text."""
     statements = given.get("Statement") if isinstance(given, dict) else None
     for statement in statements if isinstance(statements, list) else [statements]:
         for member in ("Principal", "NotPrincipal"):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
-from atoll import arns
+from atoll import arns, limits
 from atoll.errors import ApiError
 from atoll.expressions.partiql.prepared import prepare
 from atoll.expressions.partiql.statements import Checking, Selecting
@@ -25,7 +25,8 @@ Touches = Callable[[Body], tuple[str, ...]]
 
 
 def _member(*names: str) -> Touches:
-    """The resources in these members, if present. Administration bodies have no shape, so values may have any type."""
+    """Returns a function that lists the resources in these members. Bodies of the admin API have no shape, so values
+    may have any type."""
     return lambda body: tuple(body[name] for name in names if body.get(name) and isinstance(body[name], str))
 
 
@@ -105,8 +106,12 @@ ADMINISTERED_STREAM = _member("stream")
 ADMINISTERED_TABLE = _member("table")
 
 
-@lru_cache(1024)
 def table_of(resource: str) -> str:
     """The name of the resource's table; empty if the resource belongs to no table."""
+    return _table_of(resource[: limits.KEY_NAME_CHARS])
+
+
+@lru_cache(1024)
+def _table_of(resource: str) -> str:
     arn = arns.parse(resource)
     return resource.partition("/")[0] if arn is None else arn.table

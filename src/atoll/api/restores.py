@@ -171,7 +171,7 @@ def _make(tx: Transaction, region: Region, name: str, definition: Table, origin:
 
 
 def _overridden(tx: Transaction, region: Region, source: Table, body: Body) -> Table:
-    """The parts of the source's definition that a restored table has, with the request's overrides."""
+    """The parts of the source's definition that the restored table gets, with the request's overrides."""
     mode = body.get("BillingModeOverride") or source.billing_mode
     units, throughput = body.get("ProvisionedThroughputOverride"), source.throughput
     if mode == ON_DEMAND:
@@ -219,7 +219,7 @@ def _indexes(tx: Transaction, source: Table, body: Body, mode: str) -> tuple[Ind
 
 
 def _vector_indexes(source: Table, body: Body, mode: str) -> tuple[VectorIndex, ...]:
-    """The source's vector indexes, or those of the request's override, with the names of that."""
+    """The source's vector indexes, or those of the request's override, under the names that the override gives."""
     entries = body.get("VectorIndexOverride")
     chosen = source.vector_indexes if entries is None else tuple(_match_vectors(source, one) for one in entries)
     if chosen and mode != ON_DEMAND:
@@ -244,7 +244,7 @@ def _chosen(source: Table, body: Body) -> list[tuple[tuple[Index, ...], list[Bod
 
 
 def _in_order(given: Body) -> Body:
-    """A request's projection, as descriptions show it."""
+    """A request's projection in the form of descriptions, to compare the two."""
     included = given.get("NonKeyAttributes")
     return given if included is None else {**given, "NonKeyAttributes": sorted(included)}
 

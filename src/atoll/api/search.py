@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from functools import partial
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -16,7 +13,6 @@ import orjson
 from atoll import limits
 from atoll.api.binding import SEARCH, Expressions
 from atoll.api.returns import capacity_mode
-from atoll.api.slices import Slices
 from atoll.api.table_names import table_name
 from atoll.database.region import Refused, Region
 from atoll.database.schema import Table
@@ -28,8 +24,8 @@ from atoll.errors import vectors as errors
 from atoll.expressions.projection import PathProjection
 from atoll.model import values
 from atoll.model.values import AttributeValue
+from atoll.slices import Slices
 from atoll.storage.engine import Corrupt, Snapshot, Unavailable
-from atoll.vectors.pgvector import statements
 
 _log = logging.getLogger(__name__)
 
@@ -38,19 +34,14 @@ Answer = dict[str, Any]
 
 BYTES_PER_DIMENSION = 17.6
 
-TEND_S = 1.0
-"""The pause between two looks at the tables of vector indexes."""
-LOOK_S = 0.2
-"""How soon the end is noticed."""
-
 
 class _Asked(NamedTuple):
     of: VectorIndex
     number: int
-    """Of the index's last change."""
+    """The number of the index's last change."""
     numbers: list[float]
     wanted: dict[str, AttributeValue]
-    """The values of attributes of the search schema."""
+    """The wanted values of search schema attributes."""
 
 
 async def search_vectors(region: Region, body: Body) -> Answer:
@@ -70,12 +61,12 @@ async def search_vectors(region: Region, body: Body) -> Answer:
         return _Asked(index, snapshot.number(rows.counter(index.log_space)), numbers, wanted)
 
     index, number, numbers, wanted = await region.read(check)
-    searching = await _searching()
+    searching = await searching_module()
     results = await searching.search(region, index, number, numbers, wanted, most)
     await region.read(lambda snapshot: _check_kept(region, snapshot, name, index))
     shown, size = await _shown(index, results, bound.projection)
     cost = float(max(limits.VECTOR_BYTES_LEAST, round(BYTES_PER_DIMENSION * index.dimensions) + size))
-    region.meter.of_vectors(name, index.name, "SearchVectors").read(cost)
+    region.meter.of_vectors(name, index.name, "SearchVectors").reads[cost] += 1
     region.meter.tally(name, None, "SearchVectors").returned(len(shown))
     answer: Answer = {"SearchResults": shown}
     if capacity_mode(body) is not None:
@@ -83,8 +74,8 @@ async def search_vectors(region: Region, body: Body) -> Answer:
     return answer
 
 
-async def _searching() -> ModuleType:
-    """The module of searches. Its first import takes long, so a thread does that."""
+async def searching_module() -> ModuleType:
+    """The module `vectors.searching`. Its first import takes long, so a thread does it."""
     known = sys.modules.get("atoll.vectors.searching")
     if known is not None and hasattr(known, "load"):  # otherwise a thread is importing it
         return known
@@ -99,67 +90,16 @@ def _imported() -> ModuleType:
     return searching
 
 
-async def tend(region: Region, is_over: Callable[[], bool]) -> None:
-    """Load all vector indexes of a region that has just been opened; then keep their tables in its database up to
-    date, if it has one. Where this fails, searches load what they need."""
-    work = asyncio.create_task(_tend(region))
-    while not work.done() and not is_over():
-        await asyncio.wait([work], timeout=LOOK_S)
-    work.cancel()
-    with suppress(asyncio.CancelledError):
-        await work
+async def load(region: Region) -> None:
+    """Load all vector indexes of a region that was just opened. An index that this fails to load is loaded by its first
+    search."""
+    try:
+        await _load(region)
+    except (ApiError, Corrupt, Refused, Unavailable) as error:
+        _log.warning("the vector indexes of %s are not loaded: %s", region.name, error)
 
 
-async def _tend(region: Region) -> None:
-    told, more = "", False
-    work: Callable[[], Awaitable[bool]] = partial(_load, region)
-    then = _KeptTables(region).work
-    while True:
-        try:
-            more = await work()
-            told = ""
-        except (ApiError, Corrupt, Refused, Unavailable) as error:
-            if str(error) != told:  # each is reported once
-                _log.warning("the vector indexes of %s are not kept up to date: %s", region.name, error)
-            told, more = str(error), False
-        if region.database is None:
-            return
-        work = then
-        await asyncio.sleep(0 if more else TEND_S)
-
-
-class _KeptTables:
-    """The tables of a region's vector indexes in its database."""
-
-    def __init__(self, region: Region) -> None:
-        self._region = region
-        self._may_exist = True
-
-    async def work(self) -> bool:
-        """Do some work on them; returns whether there is more."""
-        has_indexes = any(table.vector_indexes for table in await self._region.read(self._region.catalog.tables))
-        if not has_indexes and not (self._may_exist and await self._exist()):
-            self._may_exist = False
-            return False
-        self._may_exist = True
-        await _searching()
-        from atoll.vectors.pgvector import upkeep
-
-        return await upkeep.tick(self._region)
-
-    async def _exist(self) -> bool:
-        database = self._region.database
-        assert database is not None
-        schema = database.schema
-
-        async def look(connection: Any) -> bool:
-            has_states = await connection.value(statements.HAS_STATES, (f"{schema}.vectors",))
-            return has_states and bool(await connection.fetch(statements.read_states(schema)))
-
-        return await database.run(look)
-
-
-async def _load(region: Region) -> bool:
+async def _load(region: Region) -> None:
     def find(snapshot: Snapshot) -> list[tuple[VectorIndex, int]]:
         indexes = [index for table in region.catalog.tables(snapshot) for index in table.vector_indexes]
         ready = [index for index in indexes if index.status == "ACTIVE"]
@@ -167,9 +107,8 @@ async def _load(region: Region) -> bool:
 
     found = await region.read(find)
     if found:
-        searching = await _searching()
+        searching = await searching_module()
         await searching.load(region, found)
-    return False
 
 
 def _index(table: Table, name: str, now_ms: int) -> VectorIndex:
@@ -223,7 +162,7 @@ def _wanted(index: VectorIndex, conditions: tuple[tuple[str, AttributeValue], ..
 
 
 async def _shown(index: VectorIndex, results: list[Any], projection: PathProjection | None) -> tuple[list[Answer], int]:
-    """The results, and the bytes of the attributes beside vectors. They end before 16 MB."""
+    """The results that fit into 16 MB, and the bytes of their attributes other than vectors."""
     shown: list[Answer] = []
     size = total = 0
     slices = Slices()

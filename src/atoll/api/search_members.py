@@ -1,7 +1,7 @@
-"""The members of SearchVectors: the service reads them with another parser than those of older operations.
+"""Check the members of SearchVectors, which the service reads with another parser than those of older operations.
 
-That parser says where in the body it failed. Here the body is parsed already, so the place is that in compact JSON,
-which most clients send.
+That parser's errors name a place in the body. Here the body is already parsed, so the place is computed for compact
+JSON, which most clients send.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from atoll.errors import vectors as errors
 Body = dict[str, Any]
 
 _REQUIRED = {"TableName": "a string", "IndexName": "a string", "SearchVector": "a sequence", "TopK": "i32"}
-"""The fields, and what serde expects in each."""
+"""The fields, and the type that serde expects in each."""
 
 _CONSTRAINTS: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ("IndexName", lambda name: len(name) >= 3, "length greater than or equal to 3"),
@@ -29,7 +29,7 @@ _TYPES = {"IndexName": str, "SearchVector": list, "TopK": int}
 
 
 def check(body: Body) -> None:
-    """Check what the shape of the operation would report in other words."""
+    """Check the rules that the operation's shape would report with another text."""
     for member in body:
         if member in _REQUIRED and body[member] is None:
             raise errors.null_member(_REQUIRED[member], _end_of(body, member))

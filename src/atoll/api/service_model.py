@@ -76,7 +76,7 @@ CORRECTIONS: dict[str, dict[str, Any]] = {
     # The operations of streams check ARNs themselves.
     "StreamArn": {"min": None},
     "ShardFilter": {"required": ["Type", "ShardId"]},
-    # The service reports these two without the value, and with the member's name as in the request.
+    # The service reports these two members without the value, and by their names in the request.
     "QueryInput.Limit": {"bare": ("min",)},
     "KeysAndAttributes.Keys": {"bare": ("min", "max")},
     # The tag operations check ARNs themselves, with their own texts.
@@ -90,7 +90,7 @@ CORRECTIONS: dict[str, dict[str, Any]] = {
             *(("ScheduledActions", limits.SCALING_PAGE), ("ScalingPolicies", limits.SCALING_POLICIES_PAGE)),
         )
     },
-    # Of these names the operations check the length themselves, with their own texts.
+    # The operations check the length of these names themselves, with their own texts.
     "DescribeContributorInsightsInput.IndexName": {"min": None, "max": None, "pattern": None},
     "UpdateContributorInsightsInput.IndexName": {"min": None, "max": None, "pattern": None},
     "ListContributorInsightsLimit": {"min": 1},
@@ -133,8 +133,11 @@ ORDER: dict[str, str] = {
     "ProvisionedThroughput": "WriteCapacityUnits ReadCapacityUnits",
 }
 
-# Java's regular expressions in Python's syntax, where the two differ.
+# Java's regular expressions in Python's syntax, where the two differ; and those that take a power of the text's length,
+# as others that mean the same for texts of the service.
 DIALECT = {
+    r"[a-z0-9A-Z]+[\.\-\w]*[a-z0-9A-Z]+": r"[a-z0-9A-Z][\.\-\w]*[a-z0-9A-Z]",
+    r"^arn:.+:application-autoscaling:.+:": r"^arn:.{1,64}:application-autoscaling:.{1,64}:",
     r"\p{Print}": r"[\x20-\x7E]",
     r"\p{L}\p{Z}\p{N}": r"\w\s",
     r"\p{L}\p{M}\p{N}\p{P}\p{S}\p{Zs}": r"\S\x20",
@@ -148,7 +151,7 @@ class Constraint(NamedTuple):
     text: str
     holds: Callable[[Any], bool]
     bare: bool = False
-    """Reported without the value."""
+    """Whether the violation is reported without the value."""
 
 
 @dataclass(slots=True, eq=False)
@@ -196,7 +199,7 @@ class Model:
         return self._shape(declared["shape"]) if declared else Shape("Unit", "structure")
 
     def output(self, operation: str) -> Shape | None:
-        """None if the operation's answers have no members."""
+        """The shape of an operation's answers; None if they have no members."""
         declared = self._operations[operation].get("output")
         return self._shape(declared["shape"]) if declared else None
 
@@ -258,11 +261,20 @@ def _constraints(raw: dict[str, Any]) -> tuple[Constraint, ...]:
     return tuple(found)
 
 
+LONG_CHARS = 100_000
+"""No longer text has a valid pattern: looking at one of 16 MB takes a tenth of a second, while nothing else runs."""
+
+
 def _pattern(pattern: str) -> Callable[[str], bool]:
+    match = compiled(pattern).fullmatch
+    return lambda text: len(text) <= LONG_CHARS and match(text) is not None
+
+
+def compiled(pattern: str) -> re.Pattern[str]:
+    """A pattern of a model."""
     for java, python in DIALECT.items():
         pattern = pattern.replace(java, python)
-    match = re.compile(pattern).fullmatch
-    return lambda text: match(text) is not None
+    return re.compile(pattern)
 
 
 def _or_arn(holds: Callable[[str], bool]) -> Callable[[str], bool]:

@@ -116,16 +116,16 @@ class Protocol(Enum):
 class Service:
     name: str
     model: str | None
-    """botocore's name of the model; None has no shapes."""
+    """botocore's name of the model; None if the service has no shapes."""
     protocols: tuple[Protocol, ...]
     signing_name: str
     subject: str
     target: str = ""
-    """The first half of X-Amz-Target, of services that speak JSON."""
+    """The first half of X-Amz-Target, for services that speak JSON."""
     prefix: str = ""
     """The path prefix of a REST service."""
     bare_codes: bool = False
-    """Whether the codes of shape errors have no prefix."""
+    """Whether error codes are sent without a prefix."""
     shape_code: str = "ValidationException"
     """The code of shape errors."""
     internal: Callable[[], ApiError] = errors.internal
@@ -160,7 +160,7 @@ class Http:
     """Below the service's prefix; `{Member}` is a member of the request."""
     status: int = 200
     payload: str | None = None
-    """The member, of request and answer, that is the whole body; it is bytes."""
+    """The member of request and answer that is the whole body, as bytes."""
     status_member: str | None = None
     """The member of the answer that is its status."""
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -412,7 +412,7 @@ TARGETS: dict[bytes, Operation] = {
     for operation in OPERATIONS
     if operation.service.target
 }
-"""By the value of X-Amz-Target."""
+"""The operations by the value of X-Amz-Target."""
 
 
 def of(service: Service) -> list[Operation]:

@@ -19,7 +19,7 @@ from atoll import arns, errors, limits
 from atoll.api import json_types
 from atoll.api.json_types import java_text, lower_first
 from atoll.api.large import LargeBody
-from atoll.api.service_model import NAME_PATTERN, Shape, model
+from atoll.api.service_model import LONG_CHARS, NAME_PATTERN, Shape, model
 from atoll.errors import requests as request_errors
 from atoll.errors import values as value_errors
 from atoll.model import values
@@ -32,8 +32,12 @@ _BODIES: frozenset[Any] = _DICT | {LargeBody}
 
 VIOLATIONS_REPORTED = 10
 
-# A list or map of more members, and of more than its operation takes, is refused before its members are looked at.
+# A list or map with more members than this, and more than its operation takes, is refused before its members are
+# checked.
 OVERLONG = 1_000
+
+KNOWN_CHARS = 1_024
+"""Longer texts are checked each time, since a cache would hold their memory."""
 
 # Parameters whose absence (or emptiness) is reported alone and first, not as a violation.
 REQUIRED: dict[str, tuple[str, Callable[[], errors.ApiError]]] = {
@@ -56,8 +60,8 @@ ALONE = "TableName"
 # Operations that report all violations of a table's name. The others report the first one.
 ALL_OF_NAME = frozenset({"DescribeTable", "DeleteTable", "DescribeTimeToLive"})
 
-# What the operations of the current layers report since 2026 about members with a value that is none of theirs: the
-# texts, with the service's own mistakes, in which they neither name the member nor show the value.
+# Texts since 2026 for a value outside a member's enum, with the service's own mistakes: they neither name the member
+# nor show the value.
 UNLISTED = {
     "ReturnValues": request_errors.unlisted("ALL_OLD", "UPDATED_OLD", "ALL_NEW", "UPDATE_NEW", "NONE"),
     "ConditionalOperator": request_errors.unlisted("ALL", "OR"),
@@ -133,19 +137,21 @@ def _explain(shape: Shape, operation: str, body: Body) -> None:
 
 
 def _violations_without_key(shape: Shape, body: Body) -> list[str]:
-    """Of an UpdateItem without Key: those of all members in the older form, but of the table's name only the first."""
+    """The violations of an UpdateItem without Key, in the older form: all of each member, but only the first of the
+    table's name."""
     found: list[str] = []
     for name in shape.members:
         found += islice(_of_member(shape, name, body, ""), 1 if name == ALONE else VIOLATIONS_REPORTED)
     return found[:VIOLATIONS_REPORTED]
 
 
-# Since 2026 a write nested more deeply than this still has the older form of errors about its members.
+# A write with deeper nesting than this still gets the error texts from before 2026.
 _OLDER_LEVELS = 62
 
 
 def is_in_older_form(body: Body) -> bool:
-    """Whether a value of the request is nested so deeply that errors about its members have the form of before 2026."""
+    """Whether a value of the request is nested so deeply that errors about its members have their form from before
+    2026."""
     parts = [body.get(name) for name in ("Item", "Key", "ExpressionAttributeValues")]
     for name in ("Expected", "AttributeUpdates"):
         named = body.get(name)
@@ -171,8 +177,9 @@ def _empty(member: str) -> str:
 
 
 def _newer(shape: Shape, operation: str, body: Body) -> str | None:
-    """The text since 2026 of a body with violations. ReturnValues follow ReturnConsumedCapacity, and UpdateItem reports
-    them, or else its first violation, alone; Query so reports its ConditionalOperator, without the envelope."""
+    """The text since 2026 for a body with violations. ReturnValues come after ReturnConsumedCapacity. UpdateItem
+    reports only one violation: that of ReturnValues, or else the first. Query reports its ConditionalOperator alone,
+    without the envelope."""
     found: list[str] = []
     names = [name for name in shape.members if name != "ReturnValues"]
     if "ReturnValues" in shape.members:
@@ -201,7 +208,7 @@ def _in_json(shape: Shape, value: Any, violation: str) -> str:
 
 
 def _check_arn(name: Any) -> None:
-    """Refuse an ARN of something else than a table in the place of a table's name."""
+    """Refuse an ARN of another resource in the place of a table's name."""
     arn = arns.parse(name) if isinstance(name, str) else None
     if arn is not None and arn.service == "dynamodb" and not arn.resource.startswith("table/"):
         raise request_errors.invalid_arn("resource type", name)
@@ -274,7 +281,8 @@ def _test_scalar(shape: Shape) -> Test:
 
     if any(constraint.kind == "pattern" for constraint in shape.constraints):
         # Cache the results: most requests name the same few tables and indexes.
-        test = lru_cache(1024)(test)
+        known = lru_cache(1024)(test)
+        return lambda value: type(value) in kinds and (known(value) if len(value) <= KNOWN_CHARS else test(value))
     return lambda value: type(value) in kinds and test(value)
 
 
@@ -282,7 +290,7 @@ def _test_scalar(shape: Shape) -> Test:
 
 
 def _is_overlong(shape: Shape, value: Any) -> bool:
-    """Whether a list or map has so many members too many that nobody will look at each."""
+    """Whether a list or map has far too many members to check each."""
     return (
         type(value) in (list, dict)
         and len(value) > OVERLONG
@@ -384,11 +392,11 @@ def _as_requested(path: str) -> str:
 
 @lru_cache(1024)
 def table_name(value: str) -> tuple[str, str | None, str | None]:
-    """Name, region and account of a table given by its name or ARN. Use it for members that the model does not type as
-    table names; the validator checks those that it does."""
+    """Name, region and account of a table given by its name or ARN. For members that the model does not type as table
+    names; the validator checks the others."""
     if (arn := arns.parse_table(value)) is not None:
         return arn.table, arn.region, arn.account
-    if re.fullmatch(NAME_PATTERN, value) is None:
+    if len(value) > LONG_CHARS or re.fullmatch(NAME_PATTERN, value) is None:
         raise request_errors.violations(
             [request_errors.violation(value, "tableName", request_errors.matches(NAME_PATTERN))]
         )

@@ -1,9 +1,9 @@
-"""What takes the room of a region's store, in the admin API:
+"""The size of a region's store and of its parts, in the admin API:
 
     GET /_atoll/storage   ?region=eu-west-1
 
-The sizes of the store are exact, those of its parts are estimates; `measured_at` says when both were measured, at most
-ten seconds ago.
+The sizes of the store are exact, those of its parts are estimates. Both were measured at `measured_at`, at most ten
+seconds ago.
 """
 
 from __future__ import annotations

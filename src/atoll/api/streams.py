@@ -213,7 +213,7 @@ class Iterator:
     position: int
     issued_ms: int
     reader: int
-    """A number per call of GetShardIterator; the iterators from GetRecords keep it."""
+    """A number for each call of GetShardIterator; iterators from GetRecords keep it."""
 
     def token(self) -> str:
         state = _ITERATOR.pack(self.log_space, self.shard, self.position, self.issued_ms, self.reader)

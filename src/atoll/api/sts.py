@@ -1,7 +1,7 @@
-"""The Security Token Service: who the caller is, and temporary credentials of users and roles.
+"""The Security Token Service: the identity of the caller, and temporary credentials of users and roles.
 
-A session is in its token (`security.sessions`); nothing is stored. Only with policies evaluated does a role's trust
-policy decide who may assume it.
+A session's token contains the session (`security.sessions`); nothing is stored. A role's trust policy decides who may
+assume it only if the server evaluates policies.
 """
 
 from __future__ import annotations
@@ -184,16 +184,16 @@ def _trusts(on: Request, role: Role, action: str, keys: Mapping[str, tuple[str, 
         return keys[key] if key in keys else global_keys.value(key, asked)
 
     trust = Attached(Source.TRUST, role.arn, role.trust)
-    plan = narrow(Question(caller, action, role.arn), on.access.policies, trust, role.account)
-    # Other resource policies only add to identity policies; a trust policy must allow in any case.
-    return plan.decide(context).allowed and plan.is_granted(context)
+    narrowed = narrow(Question(caller, action, role.arn), on.access.policies, trust, role.account)
+    # Unlike other resource policies, a trust policy must allow the action even if an identity policy does.
+    return narrowed.decide(context).allowed and narrowed.is_granted(context)
 
 
 def _holds(caller: Principal, role: Role, action: str, keys: Callable[[str], tuple[str, ...] | None]) -> bool:
-    plan = narrow(
+    narrowed = narrow(
         Question(caller, action, role.arn), Policies(), Attached(Source.TRUST, role.arn, role.trust), role.account
     )
-    return plan.decide(lambda key: keys(key) or ()).allowed
+    return narrowed.decide(lambda key: keys(key) or ()).allowed
 
 
 def _request_keys(body: Body, tags: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
@@ -274,7 +274,7 @@ def _assumed(on: Request, role: Role, session: Session, body: Body) -> Body:
 
 
 def _credentials(on: Request, session: Session) -> tuple[Body, int]:
-    """The credentials, and how full their token is, in percent."""
+    """The credentials, and the used share of their token's size, in percent."""
     tokens = on.service.identities.tokens
     token = tokens.token(session)
     percent = max(1, 100 * len(token) // TOKEN_CHARS)

@@ -10,11 +10,12 @@ from atoll.errors import requests as request_errors
 
 
 def table_name(region: Region, body: dict[str, Any]) -> str:
-    return resolve_table(region, body["TableName"])
+    given: str = body["TableName"]
+    return resolve_table(region, given) if ":" in given else given
 
 
 def resolve_table(region: Region, given: str) -> str:
-    """The table's name; a request may give its ARN instead, which must be of this partition, region and account."""
+    """The table's name, given as such or as an ARN, which must be of this partition, region and account."""
     if ":" not in given:
         return given
     name, where, account = parse_table_name(given)

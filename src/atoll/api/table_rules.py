@@ -124,7 +124,7 @@ def _check_all_used(body: Body, declared: list[str]) -> None:
         raise table_errors.definitions_unused(declared, _in_java_order(used))
 
 
-# The most key attributes that a table with all its indexes can have; sorting more would only take time.
+# The most key attributes that a table with all its indexes can have; more are not sorted, which would only take time.
 _MOST_KEYS = 2 + 2 * limits.LOCAL_INDEXES + 2 * limits.INDEX_KEY_ATTRIBUTES * limits.GLOBAL_INDEXES
 
 
@@ -212,7 +212,7 @@ def included(index: Body) -> int:
 
 
 def check_projected(counts: Iterable[int]) -> None:
-    """An attribute that is projected into two indexes counts twice."""
+    """Check the number of projected attributes; an attribute projected into two indexes counts twice."""
     if sum(counts) > limits.PROJECTED_ATTRIBUTES:
         raise table_errors.too_many_projected_attributes()
 
@@ -243,7 +243,7 @@ def check_encryption(body: Body) -> None:
 
 
 def check_class(body: Body) -> None:
-    """Check the table's class and the replication of its settings, which have errors of their own."""
+    """Check the table's class and the replication of its settings, whose error texts differ from the shape's."""
     check_class_name(body.get("TableClass"))
     if body.get("GlobalTableSettingsReplicationMode") == "ENABLED_WITH_OVERRIDES":
         raise table_errors.replication_with_overrides(body["GlobalTableSettingsReplicationMode"])

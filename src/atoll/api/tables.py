@@ -221,7 +221,8 @@ def _as_if_on_demand(table: Table) -> Table:
 
 
 def _transitional(old: Table, new: Table, now_ms: int) -> Table:
-    """The table for the answer to its change: an index that the request creates or deletes shows it in any case."""
+    """The table for the answer to its change: an index that the request creates or deletes always has the status for
+    that."""
     begun = [index for index in new.all_indexes if index.status != "ACTIVE" and index not in old.all_indexes]
     for index in begun:
         new = new.with_index(replace(index, due_ms=max(index.due_ms, now_ms + 1)))

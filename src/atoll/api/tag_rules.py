@@ -16,8 +16,8 @@ _PUNCTUATION = frozenset("+-=._:/@")
 
 
 def check(tags: list[Body]) -> None:
-    """Check the tags of one request; `check_set` checks what they make together with those that are there. Of too many
-    tags, only the first ones are looked at."""
+    """Check the tags of one request; `check_set` checks them together with existing tags. Of too many tags, only the
+    first ones are checked."""
     first = tags[: limits.TAGS + 1]
     for tag in first:
         key, value = tag.get("Key"), tag.get("Value")

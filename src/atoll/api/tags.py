@@ -1,7 +1,7 @@
 """TagResource, UntagResource, ListTagsOfResource. Tables have tags, and so does each stream.
 
-With a delay of the control plane, a change of a table's tags takes that long: until then the old tags are listed, and
-no other change is accepted.
+A change of a table's tags takes as long as the delay of the control plane: until then the old tags are listed, and no
+other change is accepted.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def _check_lock(table: Table, given: Tags, now_ms: int) -> None:
 
 
 async def list_tags_of_resource(region: Region, body: Body) -> Answer:
-    """All tags in one page; a NextToken is ignored."""
+    """List all tags in one page; a NextToken is ignored."""
     arn, now_ms = body["ResourceArn"], region.clock.now_ms()
     target = _target(region, arn)
 
@@ -123,7 +123,7 @@ def _stream(snapshot: Snapshot, table: str, label: str, arn: str, now_ms: int) -
 
 
 def _visible(table: Table, now_ms: int) -> Tags:
-    """The tags of a new table come with its ACTIVE status."""
+    """The tags to list; those of a new table appear when it becomes ACTIVE."""
     return {} if table.status_at(now_ms) == "CREATING" else dict(table.tags)
 
 

@@ -1,8 +1,8 @@
 """Checks of UpdateTable beyond the shape of the request.
 
-`check` needs only the request, `check_of` compares it with the existing table; `concerns` has what goes together. The
-checks run in the service's order: what the request says at all, what goes together, what is under way, capacity,
-indexes, streams, encryption.
+`check` needs only the request; `check_of` compares it with the existing table. The checks run in the service's order:
+whether the request changes anything, whether its changes may be combined (`concerns`), whether they may overlap with
+changes under way, capacity, indexes, streams, encryption.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from atoll.errors import changes as change_errors
 from atoll.errors import tables as table_errors
 from atoll.errors import vectors as vector_errors
 
-# Members that alone change nothing.
+# Members that change nothing by themselves.
 _NO_CHANGES = ("GlobalTableWitnessUpdates", "MultiRegionConsistency")
 
 

@@ -63,7 +63,7 @@ def _java(schema: list[Body]) -> str:
 
 
 def _check_dimensions(vectors: Iterable[tuple[str, int]]) -> None:
-    """All indexes of an attribute have the same dimensions."""
+    """Check that all indexes of an attribute have the same dimensions."""
     known: dict[str, int] = {}
     for name, dimensions in vectors:
         if known.setdefault(name, dimensions) != dimensions:
@@ -71,8 +71,8 @@ def _check_dimensions(vectors: Iterable[tuple[str, int]]) -> None:
 
 
 def projected(index: Body) -> int:
-    """How many attributes it counts for the limit of projected attributes: the vector, each filter, and those that it
-    includes."""
+    """The number of attributes of the index that count towards the limit of projected attributes: the vector, each
+    filter attribute, and the included ones."""
     filters = [one for one in index.get("SearchSchema") or () if one["SearchSchemaElementType"] == "INLINE_FILTER"]
     return 1 + len(filters) + len(index["Projection"].get("NonKeyAttributes") or ())
 
@@ -115,7 +115,7 @@ def check_exist(table: Table, body: Body) -> None:
 
 
 def check_mode(table: Table, mode: str, body: Body) -> None:
-    """A table with vector indexes stays on demand."""
+    """Check that a table with vector indexes stays on demand."""
     left = {index.name for index in table.vector_indexes} - {given["IndexName"] for given in actions(body, "Delete")}
     if mode != ON_DEMAND and (left or any(actions(body, "Create"))):
         raise errors.provisioned()
@@ -139,7 +139,7 @@ def check_new(table: Table, created: Body, declared: Mapping[str, str]) -> None:
 
 
 def key_schemas(table: Table) -> list[KeySchema]:
-    """All attributes of the table that have a type."""
+    """The key schemas of the table and its indexes, which hold all attributes with a type."""
     searched = [KeySchema(index.searched) for index in table.vector_indexes if index.searched]
     return [table.keys, *(index.keys for index in table.indexes), *searched]
 

@@ -17,5 +17,5 @@ SERVICES = ("application-autoscaling", "cloudwatch", "dynamodb", "dynamodbstream
 
 
 def read(name: str) -> Any:
-    """The model of a service by botocore's name; of `regions` the long names of all regions, by their short names."""
+    """The model of a service by botocore's name; for `regions`, the long names of all regions by their codes."""
     return orjson.loads((FOLDER / f"{name}.json").read_bytes())

@@ -7,33 +7,30 @@ So a bucket may go below zero, and then no request is admitted until it has refi
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
-from atoll import limits
 from atoll.clock import Clock
+from atoll.limits import BURST_SECONDS
 
 
-class Bucket(NamedTuple):
+@dataclass(slots=True)
+class Bucket:
     units: float
-    """Below zero: a debt."""
+    """The units in the bucket; a debt if below zero."""
     at_ms: int
     """The time at which the bucket held these units."""
 
-
-def refilled(bucket: Bucket | None, rate: float, now_ms: int) -> Bucket:
-    """The bucket now, refilled at `rate` units a second; None means a bucket that was never used. If the clock was set
-    back, nothing is refilled."""
-    most = rate * limits.BURST_SECONDS
-    if bucket is None:
-        return Bucket(most, now_ms)
-    gained = rate * max(0, now_ms - bucket.at_ms) / 1000
-    return Bucket(min(most, bucket.units + gained), now_ms)
+    def held(self, rate: float, now_ms: int) -> float:
+        """The units now, refilled at `rate` units a second. If the clock was set back, nothing is refilled."""
+        units, most = self.units, rate * BURST_SECONDS
+        if now_ms > self.at_ms:
+            units += rate * (now_ms - self.at_ms) / 1000
+        return units if units < most else most
 
 
-def drained(bucket: Bucket | None, rate: float, units: float, now_ms: int) -> Bucket:
-    """The bucket now, refilled and then reduced by `units`."""
-    full = refilled(bucket, rate, now_ms)
-    return full._replace(units=full.units - units)
+def full(rate: float, now_ms: int) -> Bucket:
+    """A bucket that was never used."""
+    return Bucket(rate * BURST_SECONDS, now_ms)
 
 
 class LocalBuckets:
@@ -45,12 +42,31 @@ class LocalBuckets:
 
     def level(self, number: int, rate: float) -> float:
         bucket, now_ms = self._buckets.get(number), self._clock.now_ms()
-        if bucket is not None and bucket.at_ms > now_ms:  # the clock was set back: refill from now on
-            self._buckets[number] = bucket._replace(at_ms=now_ms)
-        return refilled(bucket, rate, now_ms).units
+        if bucket is None:
+            return rate * BURST_SECONDS
+        if bucket.at_ms > now_ms:  # the clock was set back: refill from now on
+            bucket.at_ms = now_ms
+        return bucket.held(rate, now_ms)
+
+    def draw(self, number: int, rate: float, units: float, now_ms: int) -> bool:
+        """Take the units if the bucket is above zero; returns whether it was. `now_ms` is the time of the request."""
+        bucket = self._buckets.get(number)
+        if bucket is None or bucket.at_ms > now_ms:  # a later request came first, or the clock was set back
+            is_admitted = self.level(number, rate) > 0
+            if is_admitted:
+                self.take(number, rate, units)
+            return is_admitted
+        held = bucket.held(rate, now_ms)
+        if held <= 0:
+            return False
+        bucket.units, bucket.at_ms = held - units, now_ms
+        return True
 
     def take(self, number: int, rate: float, units: float) -> None:
-        self._buckets[number] = drained(self._buckets.get(number), rate, units, self._clock.now_ms())
+        bucket, now_ms = self._buckets.get(number), self._clock.now_ms()
+        if bucket is None:
+            bucket = self._buckets[number] = full(rate, now_ms)
+        bucket.units, bucket.at_ms = bucket.held(rate, now_ms) - units, now_ms
 
     def fill(self, number: int) -> None:
         self._buckets.pop(number, None)

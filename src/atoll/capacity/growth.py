@@ -1,7 +1,7 @@
 """How the throughput of an on-demand table or index grows with its use.
 
-It admits its warm throughput at first. Every 30 minutes that becomes twice its previous peak, if this is more; the peak
-is the busiest minute so far. The account's maximum for a table bounds it.
+At first the table admits its warm throughput. Every 30 minutes, that rises to twice the previous peak, if this is more.
+The peak is the busiest minute so far. The account's maximum for a table bounds it.
 """
 
 from __future__ import annotations

@@ -1,18 +1,18 @@
-"""What `--throttling full` limits beside the throughput of tables and indexes: partitions, and growth on demand.
+"""The further limits of `--throttling full`: the units of a partition key, and the growth of on-demand throughput.
 
-A request is admitted while everything that it draws from has units left, and its real cost is subtracted afterwards.
-Here it draws from its partition key, which gets 3,000 read and 1,000 write units a second, and from an on-demand
-table's or index's throughput of now (`growth`). Both hold one second of their rate. Any capacity that a table does not
-use is so available to any of its partition keys at once: a partition key is alone in its partition.
+A request is admitted while each bucket that it uses has units left; its real cost is subtracted afterwards. One bucket
+belongs to its partition key, which gets 3,000 read and 1,000 write units a second. Another holds the present throughput
+of an on-demand table or index (`growth`). Both hold one second of their rate. Any partition key may at once use all
+unused capacity of its table: each partition key has a partition of its own.
 
-The memory is a fixed array of numbers, however many keys there are. A number is the time at which a bucket will be, or
-was, at zero: it is full a second later. The hash of a key finds its bucket. Two keys rarely share one; they are limited
-together then. With a data directory the array is a file, so that peaks outlive the process, and several workers map it.
-A change reads and writes one aligned number without a lock, so a worker may overwrite the change of another one. That
-happens to far less than one change in a hundred. A single worker has its buckets in arrays of its own.
+The buckets are an array of numbers whose size does not depend on the number of keys. A number is the time at which the
+bucket will be, or was, empty; it is full a second later. The hash of a key selects its bucket. Two keys rarely share
+one; such keys are limited together. With a data directory the array is a file, so that peaks outlive the process, and
+several workers map it. A change reads and writes one aligned number without a lock, so a worker may overwrite another's
+change; this affects far less than one change in a hundred. A single worker has its buckets in private arrays.
 
-Of a throughput on demand each worker takes 10 milliseconds' worth in advance, a *lease*. So most requests look at a
-lease only.
+Each worker takes 10 milliseconds' worth of an on-demand throughput in advance, a *lease*. So most requests check only a
+lease.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from array import array
 from collections.abc import Iterable, Mapping
 from mmap import mmap
 from pathlib import Path
-from struct import Struct
 from typing import Any
 
 from atoll import limits
@@ -37,7 +36,7 @@ FILE_NAME = "key-ranges"
 # The array: a header, a number for the reads and one for the writes of each bucket, and the records of growth.
 _HEADER = 8
 _MARK = 0
-"""Where the mark of this layout is."""
+"""The place of the number that marks this layout."""
 _MARKED = 1_207_001.0
 PLACES = 1 << 16
 _RECORDS = 16_384
@@ -51,49 +50,46 @@ _FULL_MS = 1000
 """How long an empty bucket takes to be full."""
 _LEASE_MS = 10
 _UNLEASED_MS = _FULL_MS - _LEASE_MS
-"""How long a bucket takes to be full whose lease is outside of it."""
+"""How long a bucket takes to be full while one lease is taken from it."""
 _NONSENSE_MS = 300_000
-"""No debt is as long: the clock was set back."""
+"""No real debt lasts this long: such a number means that the clock was set back."""
 _READ_MS, _WRITE_MS = 1000 / limits.PARTITION_READ_UNITS, 1000 / limits.PARTITION_WRITE_UNITS
-"""Milliseconds in which a unit flows into a partition."""
+"""The milliseconds in which a partition gains one unit."""
 _MOST = (limits.TABLE_READ_UNITS, limits.TABLE_WRITE_UNITS)
 _NEVER = float("inf")
 _LONG_AGO = -_NEVER
-"""When a bucket was at zero that was never used, even if the clock begins with zero."""
+"""The time at which a never used bucket was empty; less than any time, even of a clock that starts at zero."""
 
 Draw = tuple[Table, Index | None, str, bytes, float]
 """A table and one of its global indexes or None, Read or Write, the key of a row or its beginning up to the end of the
 hash, and units."""
 
-_hash = Struct(">H").unpack_from
-"""The first 16 bits of the hash in a row's key, at byte 4."""
-
 
 class _Lane:
-    """The reads or the writes of a table or index in this process: its lease."""
+    """The lease of a table's or index's reads or writes in this process."""
 
     __slots__ = ("cost", "granted", "limit", "mix", "record", "spare", "table", "until")
 
     def __init__(self, table: Table, space: int) -> None:
         self.table = table
         self.mix = _mix(space)
-        """Makes equal keys of different tables and indexes have different buckets."""
+        """Mixed into hashes, so that equal keys of different tables and indexes have different buckets."""
         self.record = 0
-        """Where its record is; zero if it has no throughput on demand."""
+        """The place of its growth record; zero if its throughput is not on demand."""
         self.spare = _NEVER
         """The units left of the lease."""
         self.granted = 0.0
         self.cost = 0.0
-        """Milliseconds in which a unit flows in."""
+        """The milliseconds in which the bucket gains one unit."""
         self.until = _LONG_AGO
-        """When its bucket would be at zero without the lease."""
+        """The time at which its bucket would be empty without the lease."""
         self.limit = KEY_RANGE
-        """What exceeds the throughput."""
+        """The reason in the error when the throughput is exceeded."""
 
 
 class KeyRanges:
-    """`path` is None without a data directory. `alone`: no other process uses it. Without `quotas` the account has no
-    maximum."""
+    """The limits of one region. `path` is None without a data directory. `alone`: no other process uses the file.
+    Without `quotas` the account has no maximum."""
 
     def __init__(self, clock: Clock, path: Path | None = None, *, alone: bool = False, quotas: bool = True) -> None:
         self.clock = clock
@@ -107,8 +103,8 @@ class KeyRanges:
         self._reading: dict[int, _Lane] = {}
         self._writing: dict[int, _Lane] = {}
         self.waits_until = _LONG_AGO
-        """Until then a bucket may have no units for writes, as far as this process knows: another one may have emptied
-        it. Then the next write here finds that out, too late for itself."""
+        """Until this time, a bucket may have no units for writes, as far as this process knows. If another process
+        emptied a bucket, this one learns of it only after admitting one more write."""
         if self._numbers[_MARK] != _MARKED:
             self.forget()
 
@@ -126,19 +122,20 @@ class KeyRanges:
     # Admission
 
     def read(self, table: Table, key: bytes, units: float, now_ms: int) -> str | None:
-        """Charge the read of a row of the table; or return the limit by which nothing more is admitted."""
+        """Charge the read of a row of the table, or return the limit that admits no more reads."""
         lane = self._reading.get(table.space)
         if lane is None or lane.spare <= 0 or lane.table is not table:
             lane = self._renewed(table, None, False, now_ms)
             if lane.until >= now_ms:
                 return lane.limit
-        numbers = self._reads
-        place = _hash(key, 4)[0] ^ lane.mix
-        until = numbers[place]
-        if until >= now_ms and until < now_ms + _NONSENSE_MS:
-            return KEY_RANGE
-        full = now_ms - _FULL_MS
-        numbers[place] = (until if full < until < now_ms else full) + units * _READ_MS
+        numbers, place = self._reads, (key[4] << 8 | key[5]) ^ lane.mix
+        until, full = numbers[place], now_ms - _FULL_MS
+        if until > full:
+            if until < now_ms:
+                full = until
+            elif until < now_ms + _NONSENSE_MS:
+                return KEY_RANGE
+        numbers[place] = full + units * _READ_MS
         lane.spare -= units
         return None
 
@@ -151,7 +148,8 @@ class KeyRanges:
         now_ms: int,
         pending: Mapping[int, float] | None = None,
     ) -> str | None:
-        """The limit by which nothing more is admitted at this key. `pending` are costs that are not taken yet."""
+        """The limit that admits nothing more at this key; None if there is none. `pending` are costs not charged
+        yet."""
         write = kind == "Write"
         space = table.space if index is None else index.space
         place = _place(space, key)
@@ -172,7 +170,7 @@ class KeyRanges:
         return None
 
     def costs(self, draws: Iterable[Draw], now_ms: int) -> dict[int, float]:
-        """What the draws will cost, for `pending`."""
+        """The future costs of the draws, for `pending`."""
         found: dict[int, float] = {}
         for table, index, kind, key, units in draws:
             write = kind == "Write"
@@ -186,14 +184,15 @@ class KeyRanges:
     # Charges
 
     def wrote(self, table: Table, key: bytes, units: float, now_ms: int) -> None:
-        """As `take`, for the write of a row of the table."""
+        """A faster `take` for the write of a row of the table."""
         lane = self._writing.get(table.space)
         if lane is None or lane.table is not table:
             lane = self._renewed(table, None, True, now_ms)
-        numbers = self._writes
-        place = _hash(key, 4)[0] ^ lane.mix
-        until, full = numbers[place], now_ms - _FULL_MS
-        numbers[place] = until = (until if full < until < now_ms + _NONSENSE_MS else full) + units * _WRITE_MS
+        numbers, place = self._writes, (key[4] << 8 | key[5]) ^ lane.mix
+        until = numbers[place]
+        if not now_ms - _FULL_MS < until < now_ms + _NONSENSE_MS:
+            until = now_ms - _FULL_MS
+        numbers[place] = until = until + units * _WRITE_MS
         lane.spare -= units
         if until >= now_ms or lane.spare <= 0:
             self._wait(table, None, lane, until, now_ms)
@@ -212,7 +211,7 @@ class KeyRanges:
             self._wait(table, index, lane, until, now_ms)
 
     def _wait(self, table: Table, index: Index | None, lane: _Lane, until: float, now_ms: int) -> None:
-        """A write may have emptied a bucket."""
+        """Note that a write may have emptied a bucket."""
         if lane.spare <= 0:
             until = max(until, self._renewed(table, index, True, now_ms).until)
         if until >= now_ms:
@@ -260,7 +259,7 @@ class KeyRanges:
         lane.granted = lane.spare = 0.0
 
     def _drop(self, lanes: dict[int, _Lane], now_ms: int) -> None:
-        """Make room: the oldest lane is most likely of a deleted table."""
+        """Remove the oldest lane, which most likely belongs to a deleted table."""
         oldest = lanes.pop(next(iter(lanes)))
         if oldest.record:
             self._return(oldest, now_ms)
@@ -294,8 +293,7 @@ def _mix(space: int) -> int:
 
 def _place(space: int, key: bytes) -> int:
     """The bucket of a row's partition key."""
-    place: int = _hash(key, 4)[0] ^ _mix(space)
-    return place
+    return (key[4] << 8 | key[5]) ^ _mix(space)  # the first 16 bits of the hash in the row's key
 
 
 def _mapped(path: Path | None) -> mmap:
@@ -303,7 +301,7 @@ def _mapped(path: Path | None) -> mmap:
         return mmap(-1, 8 * _NUMBERS)
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        allocate(fd, 8 * _NUMBERS)  # a full disk must not end the process later
+        allocate(fd, 8 * _NUMBERS)  # reserved now: on a full disk, a later write to the mapping would kill the process
         return mmap(fd, 8 * _NUMBERS)
     finally:
         os.close(fd)

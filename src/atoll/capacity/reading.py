@@ -1,5 +1,5 @@
-"""Admit and charge client reads after executing them, since the cost is the size read. Refusing a read so late is safe:
-it has changed nothing."""
+"""Admit and charge client reads after executing them, since the cost depends on the size read. A read can be refused
+this late because it has changed nothing."""
 
 from __future__ import annotations
 
@@ -15,17 +15,23 @@ from atoll.errors import ApiError
 from atoll.errors.multi import Cancelled
 
 
-def unreadable(region: Region, table: Table, key: bytes, used: Consumed | None = None) -> ApiError | None:
-    """The throttling error, if the table admits no more reads now, in a read at this key of a row. `used` are the
-    operation's uncharged reads."""
+def unreadable(
+    region: Region,
+    table: Table,
+    key: bytes,
+    used: Consumed | None = None,
+    pending: Mapping[int, float] | None = None,
+) -> ApiError | None:
+    """The error of a read at this row key if the table's bucket or the key's range is empty; None if they admit it.
+    `used` and `pending` are the operation's uncharged reads."""
     empty = exhausted(region, table, [None], "Read", used)
-    return refusal(region, table, empty, "Read", key) if empty else None
+    return refusal(region, table, empty, "Read", key) if empty else unreadable_at(region, table, None, key, pending)
 
 
 def unreadable_at(
     region: Region, table: Table, index: Index | None, key: bytes, pending: Mapping[int, float] | None = None
 ) -> ApiError | None:
-    """The throttling error, if no more reads are admitted now at the key of a row; see `KeyRanges`."""
+    """The error of a read at this row key if `KeyRanges` admits no more reads there; None if it does."""
     ranges = region.key_ranges
     if ranges is None:
         return None
@@ -34,7 +40,7 @@ def unreadable_at(
 
 
 def draw(region: Region, table: Table, index: Index | None, key: bytes, units: float, *, whole: bool = True) -> None:
-    """Charge reads at the key of a row, or not a `whole` one: at its beginning."""
+    """Charge reads at a row key. Unless `whole`, it is only the beginning of keys."""
     if region.key_ranges is not None and units:
         region.key_ranges.take(table, index, "Read", key, units, region.clock.now_ms(), whole)
 
@@ -47,16 +53,29 @@ def defer(
     pending: dict[int, float],
     draws: list[tuple[Table, bytes, float]],
 ) -> None:
-    """Note reads at the key of a row that the rest of a batch has to reckon with before they are charged."""
+    """Record reads at a row key, so that the rest of a batch takes them into account before they are charged."""
     ranges = region.key_ranges
     if ranges is not None:
         draws.append((table, key, units))
         add_costs(pending, ranges.costs([(table, None, "Read", key, units)], region.clock.now_ms()))
 
 
+def settle_item(region: Region, table: Table, key: bytes, units: float, now_ms: int) -> None:
+    """Charge the read of one item of a table; raise if it is throttled."""
+    buckets, ranges, rate = region.buckets, region.key_ranges, table.own_limits[0]
+    if buckets is not None and rate is not None and not buckets.draw(2 * table.space, rate, units, now_ms):
+        raise refusal(region, table, [None], "Read", key)
+    if ranges is not None:
+        limit = ranges.read(table, key, units, now_ms)
+        if limit is not None:
+            if buckets is not None and rate is not None:
+                buckets.take(2 * table.space, rate, -units)
+            raise refused(region, table, [(None, limit)], "Read", key)
+
+
 def settle(region: Region, consumed: Consumed, key: bytes, *, whole: bool = True) -> None:
-    """Charge the reads of a table or of one of its indexes; raise if it is throttled. They began at this key of a row,
-    or not a `whole` one: at the beginning of keys."""
+    """Charge the reads of a table or of one of its indexes; raise if it is throttled. The reads began at this row key.
+    Unless `whole`, it is only the beginning of keys."""
     table = consumed.of
     drawn = [part for part in (None, *table.global_indexes) if consumed.drawn(part)]
     empty = exhausted(region, table, drawn, "Read")
@@ -75,10 +94,7 @@ def settle_all(
     region: Region, items: Sequence[tuple[str, Table, int]], row_keys: Sequence[bytes], operation: str
 ) -> list[Consumed]:
     """Charge the reads of a transaction, as in `read_in_transaction`; raises `Cancelled` if one is throttled."""
-    refusals = [
-        unreadable(region, table, key) or unreadable_at(region, table, None, key)
-        for (_, table, _), key in zip(items, row_keys, strict=True)
-    ]
+    refusals = [unreadable(region, table, key) for (_, table, _), key in zip(items, row_keys, strict=True)]
     if any(refusals):
         raise Cancelled(refusals)
     consumed = read_in_transaction(items)

@@ -14,10 +14,11 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import inf
 from pathlib import Path
 from struct import Struct
 
-from atoll.capacity.buckets import Bucket, drained, refilled
+from atoll.capacity.buckets import Bucket, full
 from atoll.clock import Clock
 
 FILE_NAME = "buckets"
@@ -43,13 +44,28 @@ class SharedBuckets:
     def level(self, number: int, rate: float) -> float:
         with self._locked(number):
             bucket, now_ms = self._load(number), self._clock.now_ms()
-            if bucket is not None and bucket.at_ms > now_ms:  # the clock was set back: refill from now on
-                self._store(number, bucket._replace(at_ms=now_ms))
-            return refilled(bucket, rate, now_ms).units
+            if bucket is None:
+                return full(rate, now_ms).units
+            if bucket.at_ms > now_ms:  # the clock was set back: refill from now on
+                bucket.at_ms = now_ms
+                self._store(number, bucket)
+            return bucket.held(rate, now_ms)
+
+    def draw(self, number: int, rate: float, units: float, now_ms: int) -> bool:
+        """As that of `LocalBuckets`; the time is read under the lock instead."""
+        with self._locked(number):
+            return self._taken(number, rate, units, least=0) > 0
 
     def take(self, number: int, rate: float, units: float) -> None:
         with self._locked(number):
-            self._store(number, drained(self._load(number), rate, units, self._clock.now_ms()))
+            self._taken(number, rate, units)
+
+    def _taken(self, number: int, rate: float, units: float, least: float = -inf) -> float:
+        """Take the units if the bucket is above this; returns what it held before."""
+        bucket, now_ms = self._load(number), self._clock.now_ms()
+        held = full(rate, now_ms).units if bucket is None else bucket.held(rate, now_ms)
+        self._store(number, Bucket(held - units if held > least else held, now_ms))
+        return held
 
     def fill(self, number: int) -> None:
         with self._locked(number):
@@ -74,4 +90,4 @@ class SharedBuckets:
         return Bucket(units, at_ms) if used else None
 
     def _store(self, number: int, bucket: Bucket) -> None:
-        os.pwrite(self._fd, _BUCKET.pack(True, *bucket), number * _BUCKET.size)
+        os.pwrite(self._fd, _BUCKET.pack(True, bucket.units, bucket.at_ms), number * _BUCKET.size)

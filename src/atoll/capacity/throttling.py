@@ -1,7 +1,7 @@
-"""The buckets of tables and global indexes: find exhausted ones, build the throttling error, charge units.
+"""Throttle by the buckets of tables and global indexes: find exhausted ones, build the error, charge units.
 
-Each limited table or global index has one bucket for reads and one for writes. `key_ranges` has what limits them
-further with `--throttling full`.
+Each limited table or global index has one bucket for reads and one for writes. `key_ranges` has the further limits of
+`--throttling full`.
 """
 
 from __future__ import annotations
@@ -51,9 +51,19 @@ def exhausted(
     return found
 
 
+def writes_freely(region: Region, table: Table) -> bool:
+    """Whether all of the table's buckets for writes are above zero, so that its next write need not look at them."""
+    buckets, rate = region.buckets, table.own_limits[1]
+    if buckets is None:
+        return True
+    if rate is not None and buckets.level(2 * table.space + 1, rate) <= 0:
+        return False
+    return not table.global_indexes or not exhausted(region, table, table.global_indexes, "Write")
+
+
 def write_levels(region: Region, names: Iterable[str]) -> Levels | None:
-    """The levels of these tables' buckets now, so that their transaction need not look at buckets. It still does for a
-    bucket whose rate has just changed. None if nothing limits the tables."""
+    """The current levels of these tables' buckets, so that their transaction need not read buckets, except one whose
+    rate has just changed. None if no limit applies to the tables."""
     seen: dict[tuple[int, float], float] = {}
     buckets, known = region.buckets, region.catalog.known.tables
     tables = [known[name] for name in names if name in known and known[name].limited]
@@ -75,17 +85,17 @@ def refusal(region: Region, table: Table, parts: Sequence[Index | None], kind: K
 
 
 def own_limit(table: Table) -> str:
-    """What exceeds a table's or index's own throughput."""
+    """The reason in the error when a table's or index's own throughput is exceeded."""
     return capacity_errors.PROVISIONED if table.billing_mode == PROVISIONED else capacity_errors.MAXIMUM
 
 
 def refused(
     region: Region, table: Table, exceeded: Sequence[tuple[Index | None, str]], kind: Kind, key: bytes
 ) -> ApiError:
-    """The error to raise when these parts have exceeded these limits, in a request at this key of a row of the first of
-    them, or of the table."""
+    """The error to raise when these parts have exceeded these limits. `key` is the key of the requested row, in the
+    first part or in the table."""
     first = exceeded[0][0]
-    if region.observer is not None and (first is None or kind == "Read"):  # a write held up by an index does not count
+    if region.observer is not None and (first is None or kind == "Read"):  # not a write that an index throttles
         region.observer.throttled(table, first, key)
     arn = region.arn(f"table/{table.name}")
     for part, limit in exceeded:
@@ -95,7 +105,7 @@ def refused(
 
 
 def _log_first(region: Region, table: Table, part: Index | None, kind: Kind, limit: str) -> None:
-    """A client that retries looks as if it hangs, so the log says why: once for each table or index."""
+    """Log the first throttling of each table or index: a client that retries seems to hang, and the log says why."""
     key = table.name, None if part is None else part.name, kind
     if key in region.throttled:
         return

@@ -55,7 +55,7 @@ class Consumed:
     local: dict[str, float] = field(default_factory=dict)
     global_: dict[str, float] = field(default_factory=dict)
     vector: dict[str, float] | None = None
-    """Bytes that were written to vector indexes, which cost no units; None if there are none."""
+    """The bytes written to vector indexes, which cost no units; None if there are none."""
 
     @property
     def total(self) -> float:
@@ -90,11 +90,11 @@ class Consumed:
         for index, units in ((None, self.table), *self.local.items(), *self.global_.items()):
             tally = meter.tally(self.of.name, index, operation)
             if self.kind == "Read":
-                tally.read(units)
+                tally.reads[units] += 1
             else:
-                tally.wrote(units)
+                tally.writes[units] += 1
         for name, size in (self.vector or {}).items():
-            meter.of_vectors(self.of.name, name, operation).wrote(size)
+            meter.of_vectors(self.of.name, name, operation).writes[size] += 1
         if items:
             meter.tally(self.of.name, None, operation).returned(items)
 

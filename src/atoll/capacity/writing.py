@@ -21,6 +21,7 @@ from atoll.capacity.throttling import (
     refusal,
     refused,
     write_levels,
+    writes_freely,
 )
 from atoll.capacity.units import Consumed, index_write_units, row_units, write_units, written
 from atoll.clock import Stamp
@@ -37,8 +38,8 @@ from atoll.storage.engine import Transaction
 
 
 class _Admission:
-    """Checks writes against the limits of their tables. `levels` are the bucket levels before the transaction, because
-    a transaction may run more than once and in another thread."""
+    """Checks writes against the limits of their tables. It uses bucket levels from before the transaction (`levels`),
+    because a transaction may run more than once and in another thread."""
 
     def __init__(self, region: Region, levels: Levels | None) -> None:
         self._region = region
@@ -46,7 +47,7 @@ class _Admission:
         self._ranges = region.key_ranges
         self._now_ms = region.clock.now_ms()
         self._pending: dict[int, float] = {}
-        """In batches: the uncharged costs of applied writes at key ranges."""
+        """In batches, the uncharged costs of applied writes at key ranges."""
         self.consumed: dict[str, Consumed] = {}
         """In batches: the uncharged units of applied writes, by table."""
 
@@ -61,7 +62,11 @@ class _Admission:
 
     def refusal(self, write: Write, old: Row | None, new: Decision) -> ApiError | None:
         table = write.table
-        used = self.consumed.setdefault(table.name, Consumed(table, "Write", table.name))
+        used = self.consumed.get(table.name)
+        if used is None:
+            used = self.consumed[table.name] = Consumed(table, "Write", table.name)
+        if not table.limited and self._ranges is None:
+            return None
         try:
             self.admit(write, used)
             self._admit_entries(write, old, new, used)
@@ -113,7 +118,7 @@ class _Admission:
 
 
 def _draws(write: Write, result: Outcome | ConditionFailed, factor: int = 1) -> list[Draw]:
-    """The units that a write takes at key ranges; for `factor` see `Consumed.add_row`. Local indexes draw from the
+    """The units that a write takes from key ranges; for `factor` see `Consumed.add_row`. Local indexes use the
     partition of the item."""
     table = write.table
     if isinstance(result, ConditionFailed):
@@ -155,7 +160,7 @@ def _observe(observer: Observer, write: Write, *, failed: bool) -> None:
 
 
 def draw(region: Region, table: Table, row_key: bytes, units: float) -> None:
-    """Charge a write that failed at the key of its row."""
+    """Charge a failed write, at the key of its row."""
     if region.key_ranges is not None:
         region.key_ranges.take(table, None, "Write", row_key, units, region.clock.now_ms())
 
@@ -171,19 +176,16 @@ def attempt(
 ) -> Coroutine[Any, Any, tuple[W, Result]]:
     """Run a single write to the table `name`, if it is admitted. Pass the result to `charged`. Raises every refusal
     except a failed condition, which is part of the result."""
-    known = region.catalog.known.tables.get(name)
-    levels = write_levels(region, (name,)) if known is not None and known.limited else None
-    ranges = region.key_ranges
+    known, ranges = region.catalog.known.tables.get(name), region.key_ranges
+    is_free = known is None or not known.limited or writes_freely(region, known)
+    levels = None if is_free else write_levels(region, (name,))
 
     def run(tx: Transaction, stamp: Stamp) -> tuple[W, Result]:
         write = make(tx)
         try:
             table = write.table
-            if not table.limited:
-                if ranges is None:
-                    return write, writes.commit_single(tx, write, stamp)
-                if now_ms > ranges.waits_until:
-                    return write, writes.commit_single(tx, write, stamp)
+            if is_free and (table is known or not table.limited) and (ranges is None or now_ms > ranges.waits_until):
+                return write, writes.commit_single(tx, write, stamp)
             admission = _Admission(region, levels)
             admission.admit(write)
             return write, writes.commit_single(tx, write, stamp, admission.decide)
@@ -198,24 +200,26 @@ async def execute(
 ) -> tuple[W, Outcome]:
     """Run a single write, charge it and measure it; raises if it is refused."""
     write, result = await attempt(region, name, make, now_ms)
-    ranges = region.key_ranges
-    if write.table.limited:
-        charged(region, write, result)
-    elif ranges is not None:
+    ranges, buckets, table = region.key_ranges, region.buckets, write.table
+    if ranges is not None or (buckets is not None and table.limited):
         if isinstance(result, ConditionFailed) or result.index_writes or region.observer is not None:
-            _draw(region, write, result)
+            charged(region, write, result)
         else:
-            ranges.wrote(write.table, write.row_key, write_units(result.table_bytes), now_ms)
+            units, rate = write_units(result.table_bytes), table.own_limits[1]
+            if buckets is not None and rate is not None:
+                buckets.take(2 * table.space + 1, rate, units)
+            if ranges is not None:
+                ranges.wrote(table, write.row_key, units, now_ms)
     meter = region.meter
     tally = meter.tally(name, None, operation)
     if isinstance(result, ConditionFailed):
-        tally.wrote(write_units(result.size))
+        tally.writes[write_units(result.size)] += 1
         raise result
-    tally.wrote(write_units(result.table_bytes))
+    tally.writes[write_units(result.table_bytes)] += 1
     for index_write in result.index_writes:
-        meter.tally(name, index_write.index.name, operation).wrote(index_write_units(index_write))
+        meter.tally(name, index_write.index.name, operation).writes[index_write_units(index_write)] += 1
     for vector_write in result.vector_writes:
-        meter.of_vectors(name, vector_write.index.name, operation).wrote(vector_write.size)
+        meter.of_vectors(name, vector_write.index.name, operation).writes[vector_write.size] += 1
     meter.current = tally
     return write, result
 
@@ -223,11 +227,11 @@ async def execute(
 def _measure(region: Region, write: Write, outcome: Outcome, operation: str, factor: int = 1) -> None:
     """Add the units of a write to the meter; for `factor` see `Consumed.add_row`."""
     name, tally = write.table.name, region.meter.tally
-    tally(name, None, operation).wrote(factor * row_units(write, outcome.table_bytes))
+    tally(name, None, operation).writes[factor * row_units(write, outcome.table_bytes)] += 1
     for index_write in outcome.index_writes:
-        tally(name, index_write.index.name, operation).wrote(index_write_units(index_write))
+        tally(name, index_write.index.name, operation).writes[index_write_units(index_write)] += 1
     for vector_write in outcome.vector_writes:
-        region.meter.of_vectors(name, vector_write.index.name, operation).wrote(vector_write.size)
+        region.meter.of_vectors(name, vector_write.index.name, operation).writes[vector_write.size] += 1
 
 
 def charged(region: Region, write: Write, result: Result) -> Consumed:
@@ -255,7 +259,7 @@ async def execute_all(
     operation: str,
 ) -> Together:
     """Run writes to the tables `names` as one transaction, each at `factor` times its price; raises `Cancelled`. If
-    `make` finds that the transaction was done before, write nothing and return no outcomes."""
+    `make` finds that the transaction was already done, write nothing and return no outcomes."""
     admission = _Admission(region, write_levels(region, names))
 
     def run(tx: Transaction, stamp: Stamp) -> Together:

@@ -1,7 +1,7 @@
 """Check the catalog: each row is readable, and the definitions agree with each other.
 
-`check_quickly` is the part that a start runs after an unclean end. It reads the definitions only, whose number does not
-grow with the number of items, so it takes well under a second.
+A server runs `check_quickly` when it starts after an unclean end. It reads only the definitions, so it takes well under
+a second, however many items there are.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def _check_rows(snapshot: Snapshot, spaces: Spaces, kinds: Any) -> Iterator[Find
 
 
 def _check_letters(snapshot: Snapshot) -> Iterator[Finding]:
-    """Rows of no known kind: looks at the gaps between the known letters only."""
+    """Find rows of no known kind; reads only the gaps between the known letters."""
     letters = sorted(letter[0] for letter in _LETTERS)
     ends = [fmt.CATALOG + bytes([letter]) for letter in letters] + [b"\0\0\0\1"]
     starts = [fmt.CATALOG, *(fmt.CATALOG + bytes([letter + 1]) for letter in letters)]
@@ -120,7 +120,7 @@ def _name(owner: Owner) -> str:
 
 
 def _check_stream(snapshot: Snapshot, table: Table) -> Iterator[Finding]:
-    """The row of an enabled stream can be derived from the table: its label is the time at which it began."""
+    """Check the row of an enabled stream. It can be derived from the table: its label is the time at which it began."""
     if table.stream is None or not table.stream.enabled:
         return
     key = fmt.stream_key(table.name, table.stream.label)
@@ -171,7 +171,7 @@ def _check_enabled(stream: StreamDescription, spaces: Spaces) -> Iterator[Findin
 
 
 def _check_that_counters_exist(snapshot: Snapshot, spaces: Spaces) -> Iterator[Finding]:
-    """A table or index has rows if and only if its counters are not 0."""
+    """Check that a table or index has rows if and only if its counters are not 0."""
     for space, owner in spaces.owners.items():
         if owner.table is None or owner.role not in ("items", "index"):
             continue
@@ -184,7 +184,7 @@ def _check_that_counters_exist(snapshot: Snapshot, spaces: Spaces) -> Iterator[F
 
 
 def _check_progress(snapshot: Snapshot, spaces: Spaces) -> Iterator[Finding]:
-    """Progress of backfills that do not run."""
+    """Find progress rows of backfills that do not run."""
     start = fmt.backfill_key(0)[:5]
     for key, stored in snapshot.scan(start, fmt.CATALOG + b"C"):
         owner = spaces.owners.get(int.from_bytes(key[5:], "big"))
@@ -210,7 +210,7 @@ def _check_lanes(snapshot: Snapshot) -> Iterator[Finding]:
 
 
 def _check_links(snapshot: Snapshot, spaces: Spaces) -> Iterator[Finding]:
-    """Links of tables that are no replicas."""
+    """Find links of tables that are no replicas."""
     for key, _ in snapshot.scan(fmt.CATALOG + b"L", fmt.CATALOG + b"M"):
         owner = spaces.owners.get(fmt.parse_link_key(key)[0])
         table = None if owner is None else owner.table

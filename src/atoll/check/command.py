@@ -68,7 +68,7 @@ def _lock(directory: Path, locks: ExitStack) -> None:
 
 
 def _lost_commits(directory: Path) -> str | None:
-    """Which acknowledged commits are missing; None if none are. Call it before SQLite opens the files."""
+    """A description of missing acknowledged commits; None if none is missing. Call it before SQLite opens the files."""
     path, log = directory / FILE_NAME, directory / f"{FILE_NAME}-wal"
     with closing(Acknowledged(directory, log)) as mark:
         try:

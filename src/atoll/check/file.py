@@ -1,7 +1,7 @@
-"""A store's file for a check: what is damaged in it, and its intact rows as a `Snapshot`.
+"""Read the file of a store for a check: find its damages, and present its intact rows as a `Snapshot`.
 
-A row that does not match its checksum counts as missing. So the checks of the rows' relations show what its loss means,
-and their repairs are right once it is dropped.
+A row that does not match its checksum is treated as missing. So the checks that compare rows report the effects of its
+loss, and their repairs are right once the row is dropped.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ REPORTED_FAULTS = 100
 """Faults of the file that SQLite lists."""
 
 CHUNK_ROWS = 20_000
-"""Rows that one read transaction reads when rows are looked at one by one."""
+"""The rows that one read transaction reads when the check reads row by row."""
 
 LOG_PAGES, RESET_LOOKS, RESET_LOOK_S = 4_000, 200, 0.01
-"""The size at which a check lets the server reset its write-ahead log, and how long it waits for that."""
+"""The size of the WAL at which a check lets the server reset it, and how long the check waits for that."""
 
 _TICK_ROWS = 500
 
@@ -82,7 +82,7 @@ class Stored(NamedTuple):
         return type(self.value) is bytes and self.value.startswith(b"{") and read(Table, self.value) is not None
 
     def restored(self) -> Stored | None:
-        """The row with its right key, if this is the definition of a table of which only the key is damaged."""
+        """The row with its correct key, if this is a table's definition and only its key is damaged."""
         table: Table | None = read(Table, self.value) if type(self.value) is bytes else None
         if table is None or type(table.name) is not str:
             return None
@@ -117,7 +117,7 @@ def rows(connection: apsw.Connection) -> Iterator[Stored]:
 
 
 def _readable_after(connection: apsw.Connection, damaged: int) -> int | None:
-    """The least id after `damaged` from which on a row can be read; None if there is none."""
+    """The least id after `damaged` whose row can be read; None if there is none."""
 
     def is_readable(start: int) -> bool:
         try:
@@ -217,7 +217,7 @@ class FileSnapshot:
 
     @contextmanager
     def transaction(self) -> Iterator[FileSnapshot]:
-        """All reads in it see one committed state."""
+        """A context in which all reads see one committed state."""
         self._execute("BEGIN")
         try:
             yield self
@@ -284,8 +284,8 @@ class FileSnapshot:
 
 
 class MovingFileSnapshot(FileSnapshot):
-    """For a file that a server writes. SQLite can reset the write-ahead log only while nobody reads from it, so under
-    load it would grow as long as a check reads. Once it has grown, a move waits until the server has reset it."""
+    """A snapshot of a file that a server writes. SQLite can reset the WAL only while no process reads from it, so under
+    load it would grow while a check reads. Once it has grown, a move waits until the server has reset it."""
 
     def __init__(self, connection: apsw.Connection, tick: Tick = lambda rows: None) -> None:
         super().__init__(connection, tick)

@@ -1,4 +1,4 @@
-"""What a check finds: damages, each with the changes that repair it."""
+"""The findings of a check: damages, each with the changes that repair it."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ MEANINGS = {
     CHANGE: "The change log has a gap or an unreadable record: readers of the stream miss changes.",
     ORPHAN: "Rows or counters belong to nothing. They only take space.",
 }
-"""What a finding of each kind means to users."""
+"""The meaning of each kind of finding, for users."""
 
 Key = str | dict[str, Any] | None
-"""The key of the damaged row: attributes or other readable parts, or the bytes in hexadecimal."""
+"""The key of the damaged row: its attributes or other readable parts, or else its bytes in hexadecimal."""
 
 ROW, RANGE, NUMBER, TALLY = "row", "range", "number", "tally"
 
@@ -84,7 +84,7 @@ class Finding:
     key: Key
     text: str
     fixes: tuple[Fix, ...] = ()
-    """The changes that repair it. Empty if none does; a damaged file is written anew."""
+    """The changes that repair it; empty if no change can. A damaged file is rewritten instead."""
     is_loss: bool = False
     """Whether data is lost that no other row has."""
 
@@ -113,18 +113,18 @@ class Counters(Protocol):
 
 @runtime_checkable
 class Moving(Protocol):
-    """A snapshot that a check may replace by a later one, so that it holds none for long."""
+    """A snapshot that can move to a later state, so that a check holds no state for long."""
 
     def move(self) -> None:
         """Show the current state from now on."""
 
 
 SLICE_ROWS = 200
-"""Rows that a check of a moving snapshot reads before it moves on."""
+"""The rows that a check reads before it moves the snapshot."""
 
 
 def sliced(snapshot: Snapshot, start: bytes, end: bytes, moved: Callable[[], None]) -> Iterator[tuple[bytes, bytes]]:
-    """Scan the rows. A moving snapshot moves now and then between two rows, and `moved` is called after it."""
+    """Scan the rows. A moving snapshot moves now and then between two rows; `moved` is called after each move."""
     if not isinstance(snapshot, Moving):
         yield from snapshot.scan(start, end)
         return
@@ -142,9 +142,9 @@ def sliced(snapshot: Snapshot, start: bytes, end: bytes, moved: Callable[[], Non
 class Context:
     now_ms: int
     is_complete: bool = True
-    """Whether no definition of a table may be among rows that are lost."""
+    """Whether certainly no table definition is lost."""
 
 
 def counters(snapshot: Snapshot, start: bytes, end: bytes, *, tallies: bool) -> Iterator[tuple[bytes, int]]:
-    """The counters in the range, or none if the engine cannot list them."""
+    """The counters in the range; none if the engine cannot list them."""
     return snapshot.counters(start, end, tallies=tallies) if isinstance(snapshot, Counters) else iter(())

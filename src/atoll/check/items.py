@@ -1,12 +1,12 @@
-"""Check a table's items, and all that is derived from them: index entries, expiry entries, counters, sizes.
+"""Check a table's items and the rows derived from them: index entries, expiry entries, counters, sizes.
 
 One pass over the items looks each expected entry up. The number of entries found is then compared with the number of
 rows of the index. Only if they differ does a second pass look up the item of each entry. So memory stays bounded, and
 an undamaged index costs one point read for each entry and one scan.
 
-On a moving snapshot (see `findings.Moving`) an item and what is derived from it are read from one snapshot, but two
-items may be read from different ones. So the second pass always runs, counters are compared with a count of their own,
-and after each move the check goes on with those spaces only that the table still has.
+On a moving snapshot (see `findings.Moving`) an item and its derived rows are read from one state, but two items may be
+read from different ones. So the second pass always runs, counters are compared with a separate count, and after each
+move the check continues only with spaces that the table still has.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ AnyIndex = Index | VectorIndex
 
 @dataclass(slots=True)
 class _Counted:
-    """What the counters of a space have to be, and how many of its rows were found by their items."""
+    """The expected counters of a space, and the number of its rows that were found from their items."""
 
     rows: int = 0
     size: int = 0
@@ -102,7 +102,8 @@ class _TableCheck:
         return space in self._spaces
 
     def _moved(self) -> None:
-        """After a move: the table may have lost an index or time to live, or be deleted."""
+        """Called after a move: drop the spaces of an index, of time to live or of a table that was deleted
+        meanwhile."""
         stored = self._snapshot.get(fmt.table_key(self._table.name))
         table: Table | None = None if stored is None else read(Table, stored)
         self._spaces &= self._current_spaces(table)
@@ -229,7 +230,7 @@ class _TableCheck:
             yield self._item_finding(on.EXPIRY, key, text, on.put(entry, b""))
 
     def _announced(self, index: AnyIndex) -> list[Fix]:
-        """With a repair of a vector index: make its searches read all entries again."""
+        """The change that makes searches of a repaired vector index read all entries again."""
         if not isinstance(index, VectorIndex):
             return []
         counter = rows.counter(index.log_space)
@@ -257,7 +258,7 @@ class _TableCheck:
         return Finding(on.COUNTER, self._table.name, shown, text, (fix,))
 
     def _check_forgotten_collections(self) -> Iterator[Finding]:
-        """Counters of collections without items."""
+        """Find counters of collections without items."""
         start = fmt.collection_counter(self._table.prefix)
         all_ = start, keycode.successor(start)
         number = sum(1 for _ in on.counters(self._snapshot, *all_, tallies=True))
@@ -355,14 +356,14 @@ def _is_kept(index: AnyIndex) -> bool:
 
 
 def _made(table: Table, index: AnyIndex, image: _Image, row_key: bytes) -> indexes.NewEntry | vectors.Entry | None:
-    """The entry that the item has to have."""
+    """The entry that the index must have for the item."""
     if isinstance(index, VectorIndex):
         return vectors.entry(table, index, image, row_key)
     return indexes.entry(table, index, image, row_key)
 
 
 def _shows(stored: bytes, made: indexes.NewEntry | vectors.Entry) -> bool:
-    """Whether a stored entry shows the same, perhaps in another order of its attributes."""
+    """Whether a stored entry shows the same attributes, in any order."""
     try:
         if isinstance(made, vectors.Entry):
             vector, json = rows.parse_entry(stored, len(made.vector) // 4)

@@ -1,6 +1,7 @@
-"""Check a change log: its shards, and the records that it keeps.
+"""Check a change log: its shards and its records.
 
-Records of a shard are numbered without gaps. Old ones are trimmed from the front, so the kept ones are the last ones.
+The records of a shard are numbered without gaps. Trimming removes the oldest ones, so the rest are consecutive, up to
+the newest.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from atoll.storage.engine import Snapshot
 
 
 def check_shards(snapshot: Snapshot, table: Table) -> Iterator[Finding]:
-    """The open shards of a table: they cover all hashes, and each has its row and its counter."""
+    """Check that the open shards of a table cover all hashes, and that each has its row and its counter."""
     next_hash = 0
     for shard in table.shards:
         if shard.first_hash != next_hash or shard.last_hash < shard.first_hash:
@@ -51,7 +52,7 @@ def check_shards(snapshot: Snapshot, table: Table) -> Iterator[Finding]:
 
 
 def check(snapshot: Snapshot, log_space: int, table: Table | None) -> Iterator[Finding]:
-    """The records of a log; `table` is None if the table is deleted."""
+    """Check the records of a log; `table` is None if the table is deleted."""
     group: _Group | None = None
 
     def moved() -> None:
@@ -118,7 +119,7 @@ class _Group:
     def end(self) -> Iterator[Finding]:
         shard = self._find(int.from_bytes(self.prefix[12:16], "big"))
         rows = self.prefix, keycode.successor(self.prefix)
-        # More records may have come since the last one was read, and all may have been trimmed.
+        # More records may have been written since the last one was read, and all may have been trimmed.
         last = next(iter(self._snapshot.scan(*rows, reverse=True, limit=1)), None)
         if shard is None or last is None or len(last[0]) != 24:
             return

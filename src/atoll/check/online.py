@@ -1,8 +1,8 @@
-"""Check the stores of a running server, each on request, without holding up requests.
+"""Check the stores of a running server on request, without delaying its clients.
 
-A store in a file is checked by a process of its own, which reads snapshots of the file beside the server. (A thread of
-the server would compete with requests for Python's lock.) So all workers of a server, and the next server, see its
-report, which it leaves in the store's directory:
+A separate process checks a store in a file, on snapshots of the file. (A thread of the server would compete with
+requests for Python's lock.) It leaves its report in the store's directory, so all workers of the server, and the next
+server, see it:
 
     check.lock           held while a check runs
     check-progress.json  what a running check is doing, about twice a second
@@ -43,7 +43,7 @@ _STARTED = b"started\n"
 _NICENESS = 5
 
 State = dict[str, Any]
-"""Of the check of a store: its `state`, `progress` while it runs, and the last `report`."""
+"""The check of a store: its `state`, `progress` while it runs, and the last `report`."""
 
 
 class Checks:

@@ -1,4 +1,4 @@
-"""Find spaces and counters that belong to nothing. Looks for the next space, not through the rows of each."""
+"""Find spaces and counters without an owner. It jumps from space to space and does not read the rows of each."""
 
 from __future__ import annotations
 

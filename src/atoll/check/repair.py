@@ -4,9 +4,10 @@
     atoll.db.new            the new file, being written
     atoll-before-repair.db  the damaged file, which is kept
 
-The new file gets the intact rows of the old one. Then the checks run over it, and the changes that their findings name
-are made, until none is left: a change may bring to light what it depends on. Only then are the files renamed. A start
-that finds no `atoll.db`, but a complete new file, renames that, as after a migration.
+The new file gets the intact rows of the old one. Then the checks run over it, and the repair makes the changes that
+their findings name. It repeats this until there are none, since one change may reveal the need for another. Only then
+are the files renamed. A server that finds no `atoll.db` but a complete new file when it starts renames that file, as
+after a migration.
 """
 
 from __future__ import annotations
@@ -45,10 +46,10 @@ BATCH = 2_000
 """Rows or changes in one transaction."""
 
 ROUNDS = 8
-"""Checks with changes after them. Each brings fewer findings than the one before."""
+"""The most rounds of a check and its changes. Each round has fewer findings than the one before."""
 
 SKIPPED_NUMBERS = 1_000_000_000
-"""A lost counter of an empty shard goes on after as many numbers, so that no number is given twice."""
+"""The lost counter of an empty shard skips this many numbers, so that no number is used twice."""
 
 
 def repair(directory: Path, report: Report, now_ms: int, progress: Progress) -> Report:
@@ -67,8 +68,8 @@ def repair(directory: Path, report: Report, now_ms: int, progress: Progress) -> 
         store.check(target, now_ms, progress, after)
         target.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         with closing(Acknowledged(directory, _files(old)[1])) as mark:
-            mark.clear()  # the log moves into the old file, which is complete without it
-    for path in _files(old)[1:]:  # a log that SQLite could not move belongs to no file any more
+            mark.clear()  # closing `source` moves the WAL into the old file
+    for path in _files(old)[1:]:  # a WAL that SQLite could not move belongs to no file any more
         path.unlink(missing_ok=True)
     kept = _free_name(directory)
     shutil.copymode(old, new)
@@ -153,7 +154,7 @@ def _batches(rows: Iterator[T]) -> Iterator[list[T]]:
 
 
 def _derive(target: apsw.Connection, report: Report, now_ms: int, progress: Progress) -> None:
-    """Make the changes that the findings name. They wait in a temporary table: there may be many."""
+    """Make the changes that the findings name. A temporary table holds them first, since there may be many."""
     report.lost += [one for one in report.findings if one.is_loss and one.kind in (on.FILE, on.CHECKSUM)]
     target.execute("CREATE TEMP TABLE fixes (kind TEXT, k BLOB, v BLOB, n INTEGER)")
     context = Context(now_ms, report.is_complete)
@@ -193,7 +194,7 @@ def _change(target: apsw.Connection, rows: Rows, fixes: list[Fix]) -> None:
 
 
 def _skip_numbers(target: apsw.Connection, lost: list[bytes]) -> None:
-    """Let shards without records, whose counters are lost, go on with numbers that no record has had."""
+    """Let empty shards with lost counters continue with numbers that no record has had."""
     snapshot = FileSnapshot(target)
     open_shards = {
         fmt.sequence_counter(table.log_space, shard.number): (shard, shard.change_prefix(table.log_space))

@@ -1,4 +1,4 @@
-"""The report of a check: what was found in each store, for people and as JSON."""
+"""The report of a check: the findings in each store, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from atoll.check.findings import CHECKSUM, FILE, MEANINGS, Finding
 
 KEPT = 1_000
-"""Findings of each kind that a report shows in detail. It counts all."""
+"""The findings of each kind that a report shows in detail; it counts all."""
 
 KEPT_LOSSES = 100_000
 """Lost rows that a report names."""
@@ -34,7 +34,7 @@ class Report:
 
     @property
     def is_complete(self) -> bool:
-        """Whether no definition of a table may be among rows that are lost."""
+        """Whether certainly no table definition is lost."""
         return not any(one.kind == FILE or (one.kind == CHECKSUM and not one.fixes) for one in self.findings)
 
     @property

@@ -1,4 +1,4 @@
-"""Check the due index: the work that other rows call for is scheduled. Superfluous work does no harm."""
+"""Check the due index: all work that other rows make necessary is scheduled. Superfluous work does no harm."""
 
 from __future__ import annotations
 
@@ -85,9 +85,10 @@ class _Schedule:
             yield from self._check_expiry(table, table.ttl)
 
     def _check_expiry(self, table: Table, ttl: TimeToLive) -> Iterator[Finding]:
-        """A number says for which second a look at the expiry index is scheduled, see `database.expiry`."""
+        """Check that deletions of expired items are scheduled. A number in the store has the scheduled second; see
+        `database.expiry`."""
         snapshot, subject = self._snapshot, table.name.encode()
-        # Items that expired long ago are not looked for, even if the clock was set back since.
+        # Time to live ignores items that expired long ago, even if the clock was set back since.
         latest_ms = max(self._context.now_ms, snapshot.number(fmt.GREATEST_TIME) >> COUNTER_BITS)
         oldest = fmt.expiry_start(ttl.space, max(0, latest_ms // 1000 - limits.TTL_OLDEST_SECONDS))
         first = snapshot.first([(oldest, fmt.space_range(ttl.space)[1])])[0]
@@ -106,7 +107,8 @@ class _Schedule:
         yield Finding(on.SCHEDULE, table.name, table.name, text, (due, on.set_number(number, second + 1)))
 
     def _is_due_by(self, scheduled: int, first: bytes, table: Table) -> bool:
-        """Whether the next look comes no later than the first item expires, or has yet to be made."""
+        """Whether the expiry job runs no later than the first item expires, or a change of time to live has yet to run
+        it."""
         second, _ = fmt.parse_expiry(first, table.space)
         assert table.ttl is not None
         changed = fmt.due_key(table.ttl.changed_ms, fmt.EXPIRE, table.name.encode())
@@ -123,7 +125,7 @@ class _Schedule:
                 yield Finding(on.SCHEDULE, None, readable_subject(subject), text, (on.put(row, b""),))
 
     def _all_tokens(self) -> set[bytes]:
-        """All tokens whose deletion is scheduled, at whatever time."""
+        """All tokens whose deletion is scheduled, at any time."""
         if self._tokens is None:
             due = (fmt.parse_due(key) for key, _ in self._snapshot.scan(*fmt.DUE))
             self._tokens = {subject for _, kind, subject in due if kind == fmt.FORGET}

@@ -1,4 +1,4 @@
-"""All checks of a store, in sections. Each section is a function over one snapshot, and looks at nothing else.
+"""All checks of a store, in sections. Each section is a function over one snapshot and reads nothing else.
 
 Sections may therefore run on different snapshots. Those that read many rows also accept a moving snapshot (see
 `findings.Moving`), which a check of a running server uses.
@@ -51,7 +51,7 @@ def _check_table(name: str, snapshot: Snapshot, context: Context) -> Iterator[Fi
 
 
 def _check_deleted_logs(snapshot: Snapshot, context: Context) -> Iterator[Finding]:
-    """Logs whose tables are deleted, while readers may still need them."""
+    """Check logs of deleted tables, which are kept while readers may need them."""
     kept = {
         garbage.space
         for _, garbage in parsed(snapshot, fmt.GARBAGE, Garbage)

@@ -71,7 +71,7 @@ def opened(url: str) -> Iterator[Direct]:
 
 
 def _check(direct: Direct, schema: str, now_ms: int, progress: Progress) -> Report:
-    """In the open transaction."""
+    """Check a region, in the open transaction."""
     report = Report()
     section, done = "counting rows", 0
 
@@ -94,7 +94,7 @@ def _check(direct: Direct, schema: str, now_ms: int, progress: Progress) -> Repo
 
 
 def _repair(direct: Direct, schema: str, report: Report, now_ms: int, progress: Progress) -> Report:
-    """All in one transaction. Returns the report of a check after it."""
+    """Repair a region in one transaction; returns the report of a check after the repair."""
     direct.execute(statements.lock(schema))
     name = statements.quoted(schema)
     direct.execute(

@@ -1,6 +1,6 @@
-"""A region in PostgreSQL for a check: a `Snapshot` over one connection, which can list its counters.
+"""Read a region in PostgreSQL for a check: a `Snapshot` over one connection that can also list counters.
 
-All reads of a transaction see one state. Scans fetch pages, with long keys in the order of the whole keys.
+All reads of a transaction see one state. Scans fetch rows page by page, and sort long keys by the whole key.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class RegionSnapshot:
                 return
             last = rows[-1][0]
             is_cut = len(rows) == most
-            if len(last) == longkeys.STORED_BYTES and is_cut:  # its group is sorted as a whole
+            if len(last) == longkeys.STORED_BYTES and is_cut:  # all rows with this stored key are sorted together
                 prefix = last[: longkeys.PREFIX_BYTES]
                 group = (prefix + b"\0", last) if reverse else (last + b"\0", prefix + b"\xff" * 33)
                 rows += self._direct.fetch(page_of, *group, 1 << 60)
@@ -86,4 +86,4 @@ class RegionSnapshot:
     def prefetch(
         self, rows: Sequence[bytes] = (), numbers: Sequence[bytes] = (), tallies: Sequence[bytes] = ()
     ) -> None:
-        """Checks announce nothing."""
+        """Not needed: checks announce no reads."""

@@ -1,4 +1,4 @@
-"""The owner of each space, from the catalog: so a key can be shown in the terms of its table."""
+"""Find the owner of each space in the catalog, so that findings can show a key in the terms of its table."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from atoll.storage.engine import Snapshot
 
 ITEMS, ENTRIES, LOG, EXPIRY, TOMBSTONES, DISCARDED = "items", "index", "log", "expiry", "tombstones", "discarded"
 CHANGED = "changed entries"
-"""Those of a vector index."""
+"""The changed entries of a vector index."""
 KEPT = "kept"
-"""Items of a backup, or what a job keeps."""
+"""Items of a backup, or rows that a long job keeps."""
 
 _CATALOG_ROWS = {
     b"T": "definition of table",
@@ -42,11 +42,11 @@ _CATALOG_ROWS = {
 UNREADABLE = (
     ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError, struct.error, ApiError,
 )  # fmt: skip
-"""What parsing a damaged row raises."""
+"""The exceptions that parsing a damaged row may raise."""
 
 
 def parsed(snapshot: Snapshot, rows: tuple[bytes, bytes], cls: type[Any]) -> Iterator[tuple[bytes, Any]]:
-    """The catalog's rows in the range with their records; None for an unreadable one."""
+    """The keys in the range of catalog rows, each with its record, or None if that is unreadable."""
     for key, stored in snapshot.scan(*rows):
         yield key, read(cls, stored)
 
@@ -124,7 +124,7 @@ class Spaces:
             self.owners[space] = owner
 
     def if_complete(self, *fixes: Fix) -> tuple[Fix, ...]:
-        """Changes that are right only if no definition is lost."""
+        """The given changes, or none if a table definition may be lost: then they could be wrong."""
         return fixes if self.is_complete else ()
 
     def describe(self, key: bytes) -> tuple[str | None, Key, str]:
@@ -152,7 +152,7 @@ class Spaces:
 def _kept(snapshot: Snapshot) -> Iterator[int]:
     for kind in (backups.KIND, long_jobs.KIND):
         for document in documents.listed(snapshot, kind):
-            if "space" in document:  # an import has none beside its table's
+            if "space" in document:  # an import has no space but its table's
                 yield document["space"]
 
 

@@ -1,7 +1,7 @@
-"""After an unclean end, a start checks the definitions of a store and logs what is wrong.
+"""When a server starts after an unclean end, check the definitions of its stores and log damages.
 
-A server that closes its store removes the write-ahead log. So a log that is there before a server opens the file was
-left by a process that was killed. Its rows are intact, but the machine may have lost power.
+A server that closes its store removes the WAL. So a WAL that exists before a server opens the file was left by a
+process that was killed. Its rows are intact, but the machine may have lost power.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from atoll.storage.engine import Snapshot
 from atoll.storage.sqlite import FILE_NAME
 
 LOGGED = 20
-"""Findings that are logged."""
+"""The most findings that are logged."""
 
 _log = logging.getLogger(__name__)
 
@@ -36,8 +36,8 @@ def is_closed(directory: Path, unclosed: Collection[Path] | None = None) -> bool
 
 
 def unclosed(data: Path) -> frozenset[Path]:
-    """The stores in a data directory that were not closed. A server of several workers looks before it starts them:
-    the first one that opens a store makes a log, too."""
+    """The stores in a data directory that were not closed. A server with several workers calls this before it starts
+    them, since the first worker that opens a store creates a WAL."""
     logs = (path for depth in ("*", "*/*") for path in data.glob(f"{depth}/{FILE_NAME}-wal"))
     return frozenset(path.parent for path in logs if not is_closed(path.parent))
 

@@ -17,7 +17,7 @@ from atoll.storage.sqlite import FILE_NAME
 from atoll.storage.sqlitefile import APPLICATION_ID, FORMAT_VERSION, format_of
 
 Progress = Callable[[str, int, int], None]
-"""Receives the part that is being checked, and the number of rows read of all that will be read."""
+"""Receives the part that is being checked, the number of rows read so far, and the number of all that will be read."""
 
 
 def require_format(directory: Path) -> None:
@@ -33,7 +33,7 @@ def require_format(directory: Path) -> None:
 
 
 def check(connection: apsw.Connection, now_ms: int, progress: Progress, report: Report, *, moves: bool = False) -> None:
-    """Check the file of a connection, and add to the report. With `moves`, others may write to it meanwhile."""
+    """Check the file of a connection, and add to the report. With `moves`, a server may write to the file meanwhile."""
     snapshot = MovingFileSnapshot if moves else FileSnapshot
     for finding in _Check(connection, now_ms, progress, report, snapshot).findings():
         report.add(finding)
@@ -70,7 +70,7 @@ class _Check:
         try:
             self._begin("checksums")
             yield from file.check_checksums(self._connection, self._tick)
-            if is_damaged:  # rows that cannot be found would look like rows that are missing
+            if is_damaged:  # a lookup through damaged pages may fail, and the row would wrongly count as missing
                 return
             yield from self._relations()
         except apsw.CorruptError as error:

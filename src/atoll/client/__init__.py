@@ -1,6 +1,6 @@
 """A client of any endpoint that speaks DynamoDB's protocol: Atoll, the service, DynamoDB Local.
 
-    client = Client(resolve())                               # as the environment and the AWS files say
+    client = Client(resolve())                               # from the environment and the AWS files
     client = Client(resolve("eu-west-1", profile="prod"))    # the service in a region
     table = client.call("DescribeTable", TableName="Orders")["Table"]
 
@@ -12,7 +12,7 @@ client.
     profiles      the AWS configuration files
     credentials   access keys: of the environment, of profiles, of botocore where it is installed
     connections   HTTP connections, kept alive
-    client        calls: signed, repeated after passing faults
+    client        calls: signed, retried after transient faults
     failures      how a call can fail
 """
 

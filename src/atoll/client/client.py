@@ -1,8 +1,8 @@
-"""Calls of operations: signed, and repeated after faults that pass.
+"""Call operations: sign each request, and retry it after transient faults.
 
-A call is repeated when it was throttled, when the server failed, and when its answer did not arrive whole. The waits
-between grow, and are random, so that clients do not come back together. As with SDKs, a repeated call may have been
-carried out before; those for which this matters have a token, which the client adds.
+A call is retried when it was throttled, when the server failed, and when its answer did not arrive completely. The
+pauses between grow, and are random, so that clients do not retry at the same time. As with SDKs, the server may execute
+a retried call twice. Where this matters, the operation has a token, which the client adds.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ from typing import Any
 
 import orjson
 
+from atoll.client.answers import is_answer
 from atoll.client.connections import ANSWER_S, Answer, Connections
 from atoll.client.endpoint import Endpoint
-from atoll.client.failures import STREAM_OPERATIONS, CallError, Refusal, Unreachable
+from atoll.client.failures import STREAM_OPERATIONS, CallError, Misshapen, Refusal, Unreachable
 from atoll.clock import SystemClock
 from atoll.security.signing import sign
 
 TABLES = "DynamoDB_20120810"
 STREAMS = "DynamoDBStreams_20120810"
 SERVICE = "dynamodb"
-"""For which requests to both are signed."""
+"""The name of the service in signatures, for both targets."""
 
 _TOKENS = {
     "ExecuteTransaction": "ClientRequestToken",
@@ -35,18 +36,6 @@ _TOKENS = {
     "TransactWriteItems": "ClientRequestToken",
 }
 
-_ANSWERS: dict[str, dict[str, type]] = {
-    "BatchGetItem": {"Responses": dict},
-    "DescribeStream": {"StreamDescription": dict},
-    "DescribeTable": {"Table": dict},
-    "GetRecords": {"Records": list},
-    "GetShardIterator": {"ShardIterator": str},
-    "ListTables": {"TableNames": list},
-    "Query": {"Count": int},
-    "Scan": {"Count": int},
-}
-"""What tells the answer of an operation from that of a server of something else."""
-
 ATTEMPTS = 10
 FIRST_DELAY_S = 0.05
 LONGEST_DELAY_S = 5.0
@@ -55,7 +44,7 @@ Document = dict[str, Any]
 
 
 class Client:
-    """`pause` waits between attempts; it may raise, which ends the call."""
+    """Calls one endpoint. `pause` waits between attempts; if it raises, the call ends."""
 
     def __init__(
         self,
@@ -74,7 +63,7 @@ class Client:
         self._streams = self._tables if same else Connections(endpoint.streams_url, endpoint.tls, answer_s=answer_s)
 
     def call(self, operation: str, **parameters: Any) -> Document:
-        """The answer, after as many attempts as it takes or are allowed. Raises Refusal or Unreachable."""
+        """Call an operation, with retries; returns the answer. Raises Refusal or Unreachable."""
         parameters = with_token(operation, parameters)
         for attempt in range(self._attempts):
             try:
@@ -95,10 +84,10 @@ class Client:
         body = _parsed(answer)
         if answer.status != 200:
             raise self._refusal(operation, answer, body)
-        if body is None or not all(
-            isinstance(body.get(name), type_) for name, type_ in _ANSWERS.get(operation, {}).items()
-        ):
+        if body is None:
             raise Unreachable(f"{self.endpoint.url}: its answer is not DynamoDB's")
+        if not is_answer(operation, body):
+            raise Misshapen(f"{self.endpoint.url}: its answer to {operation} is not DynamoDB's")
         return body
 
     def _post(self, connections: Connections, target: str, body: bytes, path: str = "") -> Answer:
@@ -134,7 +123,7 @@ class Client:
 
 
 def with_token(operation: str, parameters: Document) -> Document:
-    """The parameters of a call that may be repeated: the endpoint carries it out once."""
+    """The parameters with a token, so that the endpoint executes a retried call only once."""
     name = _TOKENS.get(operation)
     return parameters if name is None or name in parameters else {**parameters, name: str(uuid.uuid4())}
 
@@ -147,7 +136,7 @@ def delay_s(attempt: int, longest_s: float = LONGEST_DELAY_S) -> float:
 def _dumped(parameters: Document) -> bytes:
     try:
         return orjson.dumps(parameters)
-    except TypeError as error:  # words of a command line may be no UTF-8
+    except TypeError as error:  # command-line arguments may be invalid UTF-8
         raise CallError(f"the request cannot be sent: {error}") from None
 
 

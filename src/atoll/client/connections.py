@@ -1,4 +1,4 @@
-"""HTTP connections to one origin, kept alive. Each is used by one thread at a time; there are as many as threads."""
+"""HTTP connections to one origin, kept alive. Each is used by one thread at a time, so there are as many as threads."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from atoll.clock import monotonic_ns
 
 CONNECT_S = 5.0
 ANSWER_S = 20.0
-"""Of silence."""
+"""The longest wait for the next bytes of an answer."""
 WHOLE_S = 120.0
-"""From the first byte of an answer to its last: a server may send a byte now and then."""
+"""The longest time from the first byte of an answer to its last: a slow server may send single bytes."""
 ANSWER_BYTES = 128 * 1024**2
-"""At most: BatchGetItem returns 16 MB, and JSON may write each byte as six."""
+"""The most bytes of an answer: BatchGetItem returns 16 MB, and JSON may write each byte as six."""
 PIECE = 1024**2
 
 
 class Answer(NamedTuple):
     status: int
     headers: Message
-    """Looked up by name, in any case."""
+    """Names are case-insensitive."""
     body: bytes
 
 
@@ -53,7 +53,7 @@ class Connections:
         self._lock = threading.Lock()
 
     def post(self, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Raises Unreachable, or another CallError if the answer is too large."""
+        """Send a request; returns the answer. Raises Unreachable, or another CallError if the answer is too large."""
         connection: HTTPConnection | None = None
         try:
             connection = self._take()
@@ -66,7 +66,7 @@ class Connections:
             if connection is not None:
                 connection.close()
             raise Unreachable(f"{self.url}: {_reason(error)}") from error
-        except BaseException:  # Ctrl-C: the answer would be taken for that of another request
+        except BaseException:  # after Ctrl-C the next request would get this one's answer
             if connection is not None:
                 connection.close()
             raise
@@ -115,7 +115,7 @@ class Connections:
 
 
 class _Response(HTTPResponse):
-    """An answer with an end: http.client reads as long as a server sends."""
+    """An answer with bounds: http.client itself would read as long as a server sends."""
 
     def __init__(self, sock: socket.socket, *arguments: Any, answer_s: float, whole_s: float, **named: Any) -> None:
         super().__init__(sock, *arguments, **named)
@@ -123,7 +123,7 @@ class _Response(HTTPResponse):
 
 
 class _Bounded(RawIOBase):
-    """The bytes of one answer, in bounded time and of bounded number."""
+    """Reads one answer, with bounds on its time and size."""
 
     def __init__(self, raw: RawIOBase, sock: socket.socket, answer_s: float, whole_s: float) -> None:
         self._raw = raw
@@ -163,7 +163,7 @@ def _whole(response: HTTPResponse) -> bytes:
 
 
 def _ended(connection: HTTPConnection) -> bool:
-    """Whether the server has closed an idle connection. It has nothing to send otherwise."""
+    """Whether the server has closed an idle connection: only then is it readable."""
     sock: socket.socket | None = connection.sock
     if sock is None:
         return True
@@ -173,7 +173,7 @@ def _ended(connection: HTTPConnection) -> bool:
 
 
 def _proxy(parts: SplitResult) -> SplitResult | None:
-    """That of HTTP_PROXY or HTTPS_PROXY. Servers on this machine, and those of NO_PROXY, are reached without."""
+    """The proxy from HTTP_PROXY or HTTPS_PROXY; None for servers on this machine and those in NO_PROXY."""
     found = getproxies().get(parts.scheme)
     if not found or is_local(parts.geturl()) or proxy_bypass(parts.netloc):
         return None

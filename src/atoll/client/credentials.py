@@ -1,8 +1,8 @@
-"""The access key that signs requests.
+"""Find the access key that signs requests.
 
-The environment's key comes first, unless the user names a profile; then the profile's. A profile may also say where
-keys come from (a role, SSO, a program), and machines of AWS have keys of their own. botocore fetches these keys, where
-it is installed.
+The environment's key comes first, unless the user names a profile; then the profile's. A profile may also name another
+source of keys (a role, SSO, a program), and AWS gives keys to its machines. botocore fetches such keys, if it is
+installed.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from atoll.client.profiles import Profile
 from atoll.security.credentials import Credential
 
 Source = Callable[[], Credential]
-"""Asked for each request: keys from elsewhere are renewed."""
+"""Called for each request, because fetched keys are renewed."""
 
 PLACEHOLDER = Credential("atoll", "atoll")
-"""For servers on this machine, which often do not look at signatures."""
+"""A made-up key for servers on this machine, which often do not check signatures."""
 
 _ELSEWHERE = (
     "role_arn",
@@ -52,7 +52,7 @@ def _static(values: Mapping[str, str], case: Callable[[str], str]) -> Credential
     if not key or not secret:
         raise Misconfigured(f"{case('aws_access_key_id')} and {case('aws_secret_access_key')} need each other")
     token = values.get(case("aws_session_token")) or None
-    for name, value in (("aws_access_key_id", key), ("aws_session_token", token or "")):  # headers have these
+    for name, value in (("aws_access_key_id", key), ("aws_session_token", token or "")):  # both appear in headers
         if not value.isascii() or not value.isprintable() or " " in value:
             raise Misconfigured(f"{case(name)} has a space, a line break or another character that no key has")
     return Credential(key, secret, token)

@@ -1,8 +1,8 @@
-"""Which endpoint a command calls: the URL, the region and the credentials.
+"""Find the endpoint that a command calls: its URL, region and credentials.
 
-The URL is that of --endpoint-url, of AWS_ENDPOINT_URL_DYNAMODB, of AWS_ENDPOINT_URL or of the profile, else that of an
-Atoll on this machine. The service itself is called only if it is named: by `aws`, or by a region. So a command without
-options never reaches production by accident.
+The URL comes from --endpoint-url, AWS_ENDPOINT_URL_DYNAMODB, AWS_ENDPOINT_URL or the profile; otherwise it is that of
+an Atoll on this machine. A command calls the service itself only if the user names it, by `aws` or a region. So a
+command without options never reaches production by accident.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from atoll.client.profiles import Profile
 DEFAULT_URL = "http://127.0.0.1:8000"
 DEFAULT_REGION = "us-east-1"
 AWS = "aws"
-"""As an endpoint: the service, in the region that is configured."""
+"""The endpoint that means the service, in the configured region."""
 
 _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-[0-9]+", re.ASCII)
 _URL = re.compile(r"https?://[^\s?#]+", re.ASCII | re.IGNORECASE)
@@ -35,15 +35,15 @@ _DOMAINS = {
     "us-isob-": "sc2s.sgov.gov",
     "us-isof-": "csp.hci.ic.gov",
 }
-"""By the region's prefix, where it is not amazonaws.com."""
+"""The service's domain by the region's prefix, where it is not amazonaws.com."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where tables are."""
+    """The location of tables: an endpoint and a region."""
 
     url: str
-    """"": the service, in its region."""
+    """One of "" means the service."""
     region: str
 
 
@@ -69,7 +69,8 @@ def resolve(
     ca_bundle: str = "",
     environment: Mapping[str, str] = os.environ,
 ) -> Endpoint:
-    """`place` is a URL, a region of the service, `aws`, or "": what the environment says. Raises Misconfigured."""
+    """Find an endpoint. `place` is a URL, a region of the service, `aws`, or "" for the environment's. Raises
+    Misconfigured."""
     chosen = Profile(environment, profile)
     found = _located(place, region, chosen, environment)
     if found.url:
@@ -85,14 +86,14 @@ def resolve(
 def locate(
     place: str = "", region: str = "", profile: str = "", *, environment: Mapping[str, str] = os.environ
 ) -> Place:
-    """As `resolve`, without credentials."""
+    """Like `resolve`, but without credentials."""
     return _located(place, region, Profile(environment, profile), environment)
 
 
 def server(
     place: str = "", *, ca_bundle: str = "", environment: Mapping[str, str] = os.environ
 ) -> tuple[str, ssl.SSLContext | None]:
-    """The URL of a server to administer, and whom to trust if it is https. Raises Misconfigured."""
+    """The URL of a server to administer, and the TLS context if it is https. Raises Misconfigured."""
     chosen = Profile(environment)
     url = _located(place, "", chosen, environment).url
     if not url:
@@ -130,17 +131,17 @@ def _configured(environment: Mapping[str, str], profile: Profile) -> str:
 def _checked(url: str) -> str:
     try:
         parts = urlsplit(url)
-        if "@" in parts.netloc:  # not shown: it has a password
+        if "@" in parts.netloc:  # the URL is not shown, since it has a password
             raise Misconfigured("an endpoint has no user name and password: set the access key instead")
         if _URL.fullmatch(url) and parts.hostname and parts.port != 0:
             return url.rstrip("/")
-    except ValueError:  # a port that is no number
+    except ValueError:  # the port is no number
         pass
     raise Misconfigured(f"{url!r} is no endpoint: give a URL such as {DEFAULT_URL}, a region of the service, or {AWS}")
 
 
 def is_local(url: str) -> bool:
-    """Whether the URL is of this machine."""
+    """Whether the URL names this machine."""
     host = urlsplit(url).hostname or ""
     if host == "localhost" or host.endswith(".localhost"):
         return True
@@ -155,7 +156,7 @@ def _domain(region: str) -> str:
 
 
 def _tls(bundle: str, chosen: Profile, environment: Mapping[str, str]) -> ssl.SSLContext:
-    """Trusts the certificate authorities of the file, or those of the system."""
+    """A TLS context that trusts the certificate authorities of the file, or else of the system."""
     bundle = bundle or environment.get("AWS_CA_BUNDLE") or chosen.values.get("ca_bundle", "")
     try:
         return ssl.create_default_context(cafile=bundle or None)

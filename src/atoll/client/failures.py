@@ -1,4 +1,4 @@
-"""How a call can fail."""
+"""The errors of calls."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _SERVER_FAILED = 500
 
 
 class Misconfigured(Exception):
-    """The endpoint, the region or the credentials cannot be used as they are given. Its text says why."""
+    """The given endpoint, region or credentials cannot be used. The text says why."""
 
 
 class CallError(Exception):
-    """A call failed. Its text says why, in one line that commands no terminal: servers choose parts of it."""
+    """A call failed. The text says why, in one line without control characters: servers choose parts of it."""
 
     def __init__(self, text: str) -> None:
         super().__init__(one_line(text))
@@ -38,9 +38,15 @@ class CallError(Exception):
 
 
 class Unreachable(CallError):
-    """The endpoint cannot be reached, or its answer did not arrive whole."""
+    """The endpoint cannot be reached, or its answer did not arrive completely."""
 
     passes = True
+
+
+class Misshapen(Unreachable):
+    """The endpoint answered with an object that no answer of this operation is: another attempt would not help."""
+
+    passes = False
 
 
 class Refusal(CallError):
@@ -58,7 +64,7 @@ class Refusal(CallError):
 
     @property
     def reasons(self) -> list[str]:
-        """The codes of the reasons for which a transaction was cancelled, one for each of its items."""
+        """The codes of the reasons why a transaction was cancelled, one for each of its items."""
         reasons = self.body.get("CancellationReasons")
         found = reasons if isinstance(reasons, list) else []
         return [str(one.get("Code", "None")) if isinstance(one, dict) else "" for one in found]
@@ -67,7 +73,7 @@ class Refusal(CallError):
     def throttled(self) -> bool:
         if self.code == TRANSACTION_CANCELED:
             return set(self.reasons) <= _PASSING_REASONS
-        if self.code == "LimitExceededException":  # of a stream: too many readers or calls; of tables: a quota
+        if self.code == "LimitExceededException":  # for streams: too many readers or calls; for tables: a quota
             return self.operation in STREAM_OPERATIONS
         return self.code in _THROTTLED
 

@@ -1,4 +1,4 @@
-"""The options with which a command's user names an endpoint. They are the same for all commands.
+"""The command-line options that name an endpoint, the same for all commands.
 
 `add_endpoint` is for commands that read and write tables, `add_server` for those that administer a server of Atoll.
 """

@@ -19,7 +19,7 @@ DEFAULT = "default"
 
 
 class Profile:
-    """`named` is the profile that the user asks for; "" is that of AWS_PROFILE, or the default."""
+    """One profile. `named` is the profile that the user asks for; "" means that of AWS_PROFILE, or the default."""
 
     def __init__(self, environment: Mapping[str, str], named: str = "") -> None:
         wanted = named or environment.get("AWS_PROFILE", "")
@@ -47,7 +47,7 @@ def _read(path: str) -> Sections:
         return {}
     except (OSError, ValueError, RuntimeError) as error:
         raise Misconfigured(f"{path}: {error}") from None
-    except configparser.ParsingError as error:  # whose text has the line, which may be a secret
+    except configparser.ParsingError as error:  # its text quotes the line, which may be a secret
         if isinstance(error, configparser.MissingSectionHeaderError):
             number = error.lineno
         else:

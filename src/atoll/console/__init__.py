@@ -1,15 +1,15 @@
 """`atoll console`: a web page to look after the tables of a DynamoDB endpoint.
 
 The console is a client: it calls the public APIs of any endpoint, and Atoll's administration where it finds Atoll. It
-shows only what the endpoint has. NiceGUI builds the pages; `static` holds the few components of our own.
+shows only the features that the endpoint has. NiceGUI builds the pages; `static` has the few components of our own.
 
     command    the options of `atoll console`; starts the web server
     child      the console that `atoll serve --console` starts
     endpoint   calls of the endpoint, in threads; refuses writes in read-only mode
-    features   what the endpoint has
-    guard      which requests of browsers are served; sign-in
+    features   the features that the endpoint has
+    guard      the requests of browsers that are served; sign-in
     web        the web application: the guard, the pages, the files
-    shell      what every page has: header, navigation, errors
+    shell      the parts of every page: header, navigation, errors
     widgets    the elements of which pages consist; `widgets_diff` shows two images
     pages      a module for each page
 

@@ -1,6 +1,7 @@
 """The console of `atoll serve --console`: a process of its own, so that no page delays a request of the server.
 
-It ends when its standard input ends: the server holds the other end, however the server itself ends.
+It exits when its standard input is closed: the server holds the other end, so the console ends with it even after a
+crash.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ def endpoint(host: str, port: int) -> str:
 
 @contextmanager
 def running(url: str, region: str, port: int, *, asks: bool) -> Iterator[None]:
-    """Run a console for the server at `url`. `asks`: visitors sign in with an access key of theirs."""
+    """Run a console for the server at `url`. `asks`: visitors must sign in with their own access key."""
     command = [sys.executable, "-m", "atoll", "console", "--endpoint-url", url, "--region", region, "--port", str(port)]
     command += ["--with-server", *(["--ask-credential"] if asks else [])]
     child = subprocess.Popen(command, stdin=subprocess.PIPE)

@@ -1,4 +1,4 @@
-"""`atoll console`: its options, and its start. What only the console needs is imported when the command runs."""
+"""`atoll console`: its options and its start. Modules that only the console needs are imported when it runs."""
 
 from __future__ import annotations
 
@@ -127,6 +127,7 @@ def _serve(options: argparse.Namespace, place: Place, port: int, password: str) 
 
 
 def _end(app: Server) -> None:
-    """The server that started this console has ended: nothing is ever written to its pipe."""
+    """Exit, because the server that started this console has ended. It never writes to the pipe, so data means the
+    end."""
     asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
     app.should_exit = True

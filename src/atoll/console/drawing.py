@@ -13,7 +13,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a chart: `kind` is its class in the style sheet; points are (seconds since 1970, value)."""
+    """A line of a chart. `kind` is its CSS class; points are (seconds since 1970, value)."""
 
     label: str
     kind: str
@@ -52,7 +52,7 @@ STEPS = 4
 
 
 def chart(title: str, lines: Sequence[Line], start: float, end: float, clock: Sequence[tuple[float, str]]) -> Element:
-    """Lines over time, from zero. `clock` has the times to name."""
+    """A chart of lines over time, with a value axis from zero. `clock` has the times to label."""
     svg = picture(WIDTH, HEIGHT, _summary(title, lines))
     most = nice_ceiling(max((value for line in lines for _, value in line.points), default=0))
 
@@ -81,7 +81,7 @@ def chart(title: str, lines: Sequence[Line], start: float, end: float, clock: Se
 
 
 def _summary(title: str, lines: Sequence[Line]) -> str:
-    """What a screen reader says in place of a chart."""
+    """The text that a screen reader speaks in place of a chart."""
     peaks = [f"{line.label} at most {max((value for _, value in line.points), default=0):,.6g}" for line in lines]
     return f"{title}: {', '.join(peaks)}"
 
@@ -95,7 +95,7 @@ def nice_ceiling(value: float) -> float:
 
 
 def marks(start: float, end: float, most: int) -> list[float]:
-    """Round times between two times, at most so many."""
+    """Round times between two times, at most `most`."""
     steps = (60, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800)
     step = next((one for one in steps if (end - start) / one <= most), steps[-1])
     first = ceil(start / step) * step

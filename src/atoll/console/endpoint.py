@@ -1,4 +1,4 @@
-"""Calls of one endpoint, with one credential, through botocore. They run in threads: pages never wait for each other.
+"""Call one endpoint through botocore, in threads, so that pages never wait for each other.
 
 In read-only mode every operation that is not known to read is refused here, before it is sent.
 """
@@ -35,12 +35,13 @@ SERVICES = (TABLES, STREAMS, METRICS, SCALING, TRIGGERS, CALLER)
 
 CALLS_AT_A_TIME = 16
 CLIENTS = 60
-"""Kept: a client has some hundred kilobytes. Regions are in URLs, and keys are renewed."""
+"""The most botocore clients that are kept: each takes some hundred kilobytes, and there may be many regions and
+keys."""
 CONNECT_SECONDS = 5
 READ_SECONDS = 60
 ATTEMPTS = 3
 ADMIN_SECONDS = 600
-"""A move of the clock answers after the work that became due."""
+"""The longest wait for the admin API: a move of the clock answers only after all work that became due."""
 
 DEFAULT_REGION = "us-east-1"
 LIVE_PATH = "/_atoll/health/live"
@@ -76,7 +77,7 @@ def is_read(operation: str, parameters: Answer) -> bool:
 
 @dataclass(frozen=True)
 class Address:
-    """Where the tables are: a URL, or a region of the service."""
+    """The location of tables: a URL, or a region of the service."""
 
     place: str
     region: str = ""
@@ -107,7 +108,7 @@ UNSIGNED = Key("console", "console")
 
 
 class Endpoint:
-    """The endpoint, whoever calls it."""
+    """The endpoint, independent of the user who calls it."""
 
     def __init__(self, address: Address, *, allow_writes: bool = False) -> None:
         self.address = address
@@ -136,7 +137,7 @@ class Endpoint:
         """
         try:
             frozen = None if self._credentials is None else self._credentials.get_frozen_credentials()
-        except BotoCoreError as error:  # a login that has ended, a program that fails
+        except BotoCoreError as error:  # an expired login, or a failing program
             _log.warning("the credential cannot be renewed: %s", error)
             return None
         if frozen is None:
@@ -145,7 +146,7 @@ class Endpoint:
 
     @cached_property
     def _credentials(self) -> Any:
-        """Looked for once: where there are none, botocore asks the network for some, which takes seconds."""
+        """Looked up only once: without any, botocore asks the network for some, which takes seconds."""
         return self.session.get_credentials()
 
     async def recognize(self) -> bool:
@@ -162,8 +163,8 @@ class Endpoint:
         return True
 
     async def warm_up(self) -> Key:
-        """Make the clients before the first page needs them: botocore reads their models for a second or so.
-        Returns the key that they have."""
+        """Create the botocore clients before the first page needs them, since that takes about a second. Returns the
+        key that they use."""
         key = await in_thread(self.own_key) or UNSIGNED
         for service in SERVICES:
             await in_thread(partial(self._made, key, service))
@@ -199,7 +200,7 @@ class Endpoint:
         )  # fmt: skip
 
     async def http(self, method: str, path: str, key: Key | None = None, body: Answer | None = None) -> Answer:
-        """A request of Atoll's own routes."""
+        """Send a request to one of Atoll's own routes."""
         return await in_thread(partial(self._http_now, method, path, key, body))
 
     def _http_now(self, method: str, path: str, key: Key | None, body: Answer | None) -> Answer:
@@ -216,7 +217,7 @@ class Endpoint:
             raise CallFailed("", str(error)) from error
         try:
             found = json.loads(content or b"{}")
-        except ValueError:  # a page of another server
+        except ValueError:  # another server sent a web page
             found = None
         if not isinstance(found, dict) or answer.status_code >= 400:
             told = found if isinstance(found, dict) else {}
@@ -247,7 +248,7 @@ class Connection:
 
     @property
     def has_everything(self) -> bool:
-        """Whether this is Atoll or the service. Other endpoints may lack vector indexes and table classes."""
+        """Whether this is Atoll or the service: other endpoints may lack vector indexes and table classes."""
         return self.is_atoll or self.endpoint.address.url is None
 
     async def call(self, operation: str, service: str = TABLES, **parameters: Any) -> Answer:

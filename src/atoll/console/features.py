@@ -1,4 +1,4 @@
-"""What the endpoint has. The console shows nothing else."""
+"""Find the features that the endpoint has, because the console shows only these."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ EVENTS, METERS, TARGETS, MAPPINGS, BACKUPS = "streams", "metrics", "scaling", "t
 
 
 class Features:
-    """The answers of a credential's probes in a region: the features that are there, and the caller's account."""
+    """The features that requests with one credential found in a region, and the caller's account."""
 
     def __init__(self, found: frozenset[str], account: str, regions: list[str]) -> None:
         self.found = found

@@ -1,9 +1,9 @@
-"""Which requests of browsers the console serves, and who may use it.
+"""Decide which browser requests the console serves, and sign users in.
 
 The console holds the credentials of its user, so no other web page may use it: `Host` is checked as the server does,
-and `Origin`, where a browser sends one, must be the console's own. This covers the websocket too. A password, and a
-credential where the endpoint wants signatures, are asked for on the sign-in page; a cookie then names a session, which
-lives in memory only.
+and `Origin`, where a browser sends one, must be the console's own. This covers the websocket too. The sign-in page asks
+for a password, if one is set, and for a credential, if the endpoint requires signatures. Then a cookie names the
+session, which is kept in memory only.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _HEADERS = [
     (b"x-frame-options", b"DENY"),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
-    # NiceGUI's templates are inline scripts, and Vue compiles those of components.
+    # NiceGUI's pages have inline scripts, and Vue compiles the templates of components.
     (b"content-security-policy", b"default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; "
      b"style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; object-src 'none'; "
      b"base-uri 'none'; form-action 'self'; frame-ancestors 'none'"),
@@ -54,7 +54,7 @@ _HEADERS = [
 
 @dataclass(frozen=True)
 class Visit:
-    """What a page knows of its visitor."""
+    """The visitor of a page."""
 
     endpoint: Endpoint
     key: Key
@@ -107,7 +107,8 @@ class Guard:
             return refused.message
         if origin is not None and origin not in (b"http://" + host, b"https://" + host):
             return "this request comes from another web page"
-        # A link may lead here. An image or a frame may not: its requests would cost capacity, unseen.
+        # Links of other sites may open pages. Their images and frames may not: the requests would consume capacity
+        # unnoticed.
         if headers.get(b"sec-fetch-site") in _OTHER_SITES and (
             headers.get(b"sec-fetch-dest") != b"document" or path.endswith(DOWNLOAD)
         ):
@@ -122,7 +123,7 @@ class Guard:
             return given
         if self._default is None:
             self._default = await self._usable_key()
-        elif self._default is not UNSIGNED:  # it may be temporary
+        elif self._default is not UNSIGNED:  # it may have to be renewed
             self._default = await in_thread(self._endpoint.own_key)
         return self._default
 
@@ -165,7 +166,7 @@ class Guard:
         await _answer(send, 403 if wrong else 200, page, b"text/html; charset=utf-8")
 
     async def _checked(self, form: dict[str, str], address: str) -> tuple[str, Key | None]:
-        """What is wrong with the form, and the credential in it."""
+        """The fault of the form, if any, and the credential in it."""
         if address in self._pausing:
             return "A password was wrong a moment ago. Try again in a second.", None
         if self._password and not hmac.compare_digest(form.get("password", "").encode(), self._password):

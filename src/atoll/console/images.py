@@ -1,4 +1,4 @@
-"""Two images of an item compared, attribute by attribute. Pure."""
+"""Compare two images of an item, attribute by attribute. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ class Line(NamedTuple):
 
 
 def compared(old: Item | None, new: Item | None, length: int = 300) -> list[Line]:
-    """A line for each attribute, in the order of the old image, then of the new one."""
+    """A line for each attribute: first those of the old image, then those only in the new one. Values are cut at
+    `length`."""
     before, after = old or {}, new or {}
     return [
         Line(

@@ -1,4 +1,4 @@
-"""The shards of a stream in generations, as a drawing: parents left, children right. Pure."""
+"""Draw the shards of a stream by generation: parents on the left, children on the right. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element
 from atoll.console.drawing import add, picture
 
 MOST = 400
-"""Shards in a drawing."""
+"""The most shards in a drawing."""
 NODE, GAP, ROW = 132.0, 46.0, 30.0
 
 
@@ -21,7 +21,7 @@ class Shard:
     is_open: bool
     generation: int
     row: float
-    """Its place in its generation: between its children's if it has several."""
+    """Its position within its generation: between those of its children if it has several."""
 
 
 def arranged(shards: Sequence[Mapping[str, Any]]) -> list[Shard]:
@@ -82,5 +82,5 @@ def _corner(one: Shard) -> tuple[float, float]:
 
 
 def short(shard_id: str) -> str:
-    """The end of a shard's id, which tells shards apart."""
+    """The end of a shard's id, which is enough to distinguish shards."""
     return f"…{shard_id[-14:]}" if len(shard_id) > 15 else shard_id

@@ -1,6 +1,6 @@
-"""Where regions are, and a map of them. Pure.
+"""The geographic position of regions, and a map of them. Pure.
 
-The land is drawn coarsely, to recognize the continents by. Regions whose place is not known stand in a row below it.
+The land is drawn just well enough to recognize the continents. Regions with unknown positions stand in a row below it.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Link:
 
 
 def placed(regions: Sequence[str]) -> dict[str, tuple[float, float]]:
-    """The place of each region in the map."""
+    """The position of each region on the map."""
     found: dict[str, tuple[float, float]] = {}
     unknown = [name for name in regions if name not in PLACES]
     for name in regions:
@@ -111,7 +111,7 @@ def drawn(regions: Sequence[str], links: Sequence[Link], troubled: Sequence[str]
 
 
 def _draw_link(svg: Element, link: Link, start: tuple[float, float], end: tuple[float, float]) -> None:
-    """An arc, bent to its left, so that the links of both directions are apart. Its arrow is in its middle."""
+    """Draw a link as an arc bent to its left, so that the two directions do not overlap. The arrow is in the middle."""
     (x1, y1), (x2, y2) = start, end
     length = hypot(x2 - x1, y2 - y1) or 1.0
     across = ((y2 - y1) / length, (x1 - x2) / length)

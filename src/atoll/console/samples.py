@@ -1,4 +1,4 @@
-"""A request as code: boto3 and the AWS CLI. Pure."""
+"""Write a request as code: for boto3 and for the AWS CLI. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WIDTH = 100
 
 @dataclass(frozen=True)
 class Place:
-    """Where the code sends its requests."""
+    """The endpoint that the code calls."""
 
     url: str | None
     region: str
@@ -48,7 +48,7 @@ def cli(place: Place, operation: str, parameters: Mapping[str, Any], service: st
 
 def _option(operation: str, name: str, value: Any) -> str:
     option = "--" + re.sub(r"(?<=[a-z])(?=[A-Z])", "-", name).lower()
-    # The CLI pages by itself: its --limit would be the size of a page, and it would go on.
+    # The CLI pages by itself: --limit would be the size of a page, and it would read all pages.
     if name == "Limit" and operation in ("query", "scan"):
         return f"--max-items {value}"
     if isinstance(value, bool):

@@ -1,8 +1,8 @@
-"""An edit of an item as one conditional update, so that no edit overwrites another's. Pure.
+"""Make one conditional update of a user's edit, so that no edit overwrites another client's. Pure.
 
 The update changes only what the user changed, so attributes that others add meanwhile stay. Its condition is that every
-attribute still has the value that the user saw. An expression has room for about 200 such comparisons; of an item with
-more attributes the condition covers those that the edit changes.
+attribute still has the value that the user saw. An expression has room for about 200 such comparisons; for an item with
+more attributes, the condition covers only those that the edit changes.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from atoll.console.values import BadValue, Item
 COMPARED = 200
 OLD = "ALL_OLD"
 CONFLICT = "ConditionalCheckFailedException"
-"""The code of the refusal if the item is not as it was seen."""
+"""The error code if the item is not as the user saw it."""
 
 
 def creation(table: str, item: Item, key: Sequence[str]) -> tuple[str, dict[str, Any]]:
-    """A new item, which must not replace another one."""
+    """The put of a new item, which must not replace another one."""
     return "put_item", {
         "TableName": table,
         "Item": item,

@@ -1,4 +1,4 @@
-"""What a user looks for in a table: as a Query or a Scan, and as a PartiQL statement. Pure."""
+"""A user's search in a table, as a Query or Scan and as a PartiQL statement. Pure."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Search:
     table: str
     index: str = ""
     partition: Condition | None = None
-    """The partition key's condition of a Query; None scans."""
+    """The partition key's condition of a Query; None means a Scan."""
     sort: Condition | None = None
     filters: tuple[Condition, ...] = ()
     descending: bool = False
@@ -71,7 +71,7 @@ class Search:
         return found | {"Limit": self.limit}
 
     def statement(self) -> str:
-        """The same in PartiQL."""
+        """The search as a PartiQL statement."""
         source = identifier(self.table) + (f".{identifier(self.index)}" if self.index else "")
         conditions = [one for one in (self.partition, self.sort, *self.filters) if one is not None]
         where = f"\nWHERE {' AND '.join(map(_in_partiql, conditions))}" if conditions else ""
@@ -82,12 +82,12 @@ class Search:
         return f"SELECT * FROM {source}{where}{order}"
 
     def as_text(self) -> str:
-        """For a URL."""
+        """The search as text for a URL."""
         return json.dumps(asdict(self), separators=(",", ":"))
 
     @classmethod
     def from_text(cls, table: str, text: str) -> Self:
-        """Raises BadValue if the text is none of `as_text`. The table is always the one of the page."""
+        """The search from such a text; raises BadValue for another text. The table is always that of the page."""
         try:
             found = {"table": table, **json.loads(text)}
             one = cls(**found)
@@ -100,7 +100,7 @@ class Search:
 
 @dataclass
 class _Words:
-    """Placeholders, so that no name is a reserved word."""
+    """Replaces names and values by placeholders, since a name may be a reserved word."""
 
     names: dict[str, str] = field(default_factory=dict)
     values: dict[str, Value] = field(default_factory=dict)

@@ -1,6 +1,6 @@
-"""What every page has: the header, which says where the user is, the navigation, and errors.
+"""The parts of every page: a header with the endpoint and region, the navigation, and errors.
 
-The header is HTML of its own, outside of NiceGUI's elements: the browser paints it before any script has run.
+The header is plain HTML, outside of NiceGUI's elements, so the browser shows it before any script has run.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from atoll.console.guard import Visit
 from atoll.console.widgets import box, callout
 
 FEATURES_NS = 60 * 10**9
-"""Ask what the endpoint has again after this time."""
+"""The time after which the endpoint's features are looked up again."""
 
 MAIN = (
     ("Tables", "/", ""),
@@ -73,7 +73,7 @@ class View:
         return not self.connection.read_only
 
     def has(self, path: str) -> bool:
-        """Whether the endpoint can fill the page. If no probe was answered, the page says why."""
+        """Whether the endpoint has the page's feature. True if no probe was answered: then the page shows the error."""
         needed = _NEEDED.get(path, "")
         return not needed or needed in self.features or not self.features.found
 
@@ -125,19 +125,19 @@ async def _view(request: Request) -> View:
 
 
 async def known_features(connection: Connection) -> Features:
-    """What the endpoint has for this credential. What was found some time ago is asked for again in the background."""
+    """The endpoint's features for this credential. Old answers are returned, and looked up again in the background."""
     since, found = _known.setdefault(connection.endpoint, {}).get((connection.key, connection.region), (0, None))
     if found is None:
         return await _probed(connection)
     if monotonic_ns() - since > FEATURES_NS:
-        _remember(connection, found)  # so that only this page asks
+        _remember(connection, found)  # so that only this page looks them up
         background_tasks.create(_probed(connection), name="features")
     return found
 
 
 async def _probed(connection: Connection) -> Features:
     found = await features.probe(connection)
-    if found.found:  # otherwise the endpoint may be down: ask again for the next page
+    if found.found:  # otherwise the endpoint may be down: the next page looks them up again
         _remember(connection, found)
     return found
 

@@ -1,4 +1,4 @@
-"""Numbers, sizes and times as people read them. Pure."""
+"""Format numbers, sizes and times for people. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def size(number: float) -> str:
 
 
 def time(when: Any) -> str:
-    """A datetime, or seconds since 1970, in UTC."""
+    """Format a datetime, or seconds since 1970, in UTC."""
     if when in (None, ""):
         return ""
     try:
@@ -31,7 +31,7 @@ def time(when: Any) -> str:
 
 
 def duration(seconds: float) -> str:
-    """In its two greatest units."""
+    """Format a duration, in its two greatest units."""
     sign, left = ("-" if seconds < 0 else ""), abs(seconds)
     if left < 1:
         return f"{sign}{left * 1000:.0f} ms"

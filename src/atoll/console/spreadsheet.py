@@ -1,4 +1,4 @@
-"""Items as CSV. Pure.
+"""Write items as CSV. Pure.
 
 The columns are the names in the first page of items; attributes that appear only later go into a last column, as
 DynamoDB JSON. A text that a spreadsheet would run as a formula gets an apostrophe in front.

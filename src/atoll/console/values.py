@@ -1,4 +1,4 @@
-"""Items as botocore gives them ({"S": "a"}, {"B": b"..."}), shown as texts and read from texts. Pure."""
+"""Show values as text and read them from text. Items are as botocore gives them: {"S": "a"}, {"B": b"..."}. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Value = dict[str, Any]
 Item = dict[str, Value]
 
 CELL = 120
-"""Characters of a value in a table."""
+"""The most characters of a value in a table."""
 
 TYPES = {
     "S": "String", "N": "Number", "B": "Binary", "BOOL": "Boolean", "NULL": "Null", "M": "Map", "L": "List",
@@ -24,7 +24,7 @@ _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?", re.
 
 
 class BadValue(ValueError):
-    """A text that is no value. The message says why."""
+    """The text is not a value. The message says why."""
 
 
 def kind(value: Value) -> str:
@@ -61,7 +61,7 @@ def _plain(value: Value, length: int) -> str:
 
 
 def as_json(value: Any, *, indent: int | None = 2) -> str:
-    """DynamoDB JSON; binaries in base64."""
+    """The value as DynamoDB JSON; binary values in base64."""
     return json.dumps(_encoded(value), ensure_ascii=False, indent=indent)
 
 
@@ -97,7 +97,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def checked(value: Any, where: str) -> Value:
-    """A value of parsed DynamoDB JSON, with its binaries decoded."""
+    """A value of parsed DynamoDB JSON, with binary values decoded."""
     if not isinstance(value, dict) or len(value) != 1 or kind(value) not in TYPES:
         raise BadValue(f'{where}: a value is an object with one type, such as {{"S": "text"}} or {{"N": "1"}}')
     (type_, content), *_ = value.items()
@@ -115,7 +115,7 @@ def checked(value: Any, where: str) -> Value:
 
 
 def read(type_: str, text: str, where: str = "") -> Value:
-    """A value from what a user types. Maps and lists are DynamoDB JSON, sets are JSON arrays or lines."""
+    """Read a value from a user's text. Maps and lists are DynamoDB JSON, sets are JSON arrays or lines."""
     place = f"{where}: " if where else ""
     if type_ == "S":
         return {"S": text}
@@ -158,7 +158,7 @@ def vector_of(text: str) -> list[Value]:
 
 
 def typed(value: Value) -> str:
-    """The text from which `read` makes the value."""
+    """The text that `read` turns into the value."""
     (type_, content), *_ = value.items()
     if type_ in ("S", "N"):
         return str(content)

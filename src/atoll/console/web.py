@@ -55,7 +55,8 @@ class Web:
 
 
 async def warm_up(web: Web, endpoint: Endpoint) -> None:
-    """Load what the first page would load: NiceGUI's template, anyio's backend, botocore's models, the features."""
+    """Load in advance what the first page needs: NiceGUI's template, anyio's backend, botocore's models, the
+    features."""
     templates.get_template("index.html")
     anyio.Event()
     key = await endpoint.warm_up()

@@ -1,4 +1,4 @@
-"""The elements of which pages consist: native controls, tables and texts. Texts are never read as HTML."""
+"""The elements of pages: native controls, tables and texts. No text is interpreted as HTML."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from atoll.console.endpoint import CallFailed
 
 STATIC = Path(__file__).parent / "static"
 WIDE = 48
-"""A longer fact has a line of its own."""
+"""A fact with more characters gets a separate line."""
 
 Kind = Literal["positive", "negative", "warning", "info"]
 Action = Callable[[], Any]
@@ -56,7 +56,7 @@ def say(message: str, kind: Kind = "positive") -> None:
 
 
 async def attempt(action: Action) -> None:
-    """Run an action; say so if the endpoint refuses."""
+    """Run an action; show a message if the endpoint refuses."""
     try:
         result = action()
         if inspect.isawaitable(result):
@@ -73,7 +73,7 @@ async def attempt(action: Action) -> None:
 
 
 def button(label: str, action: Action, kind: str = "", *, name: str = "", disabled: bool = False) -> Element:
-    """`name` is what screen readers say, if the label alone is not enough."""
+    """`name` is the text for screen readers, if the label alone is not enough."""
     found = ui.element("button").classes(kind).props("type=button")
     found._text = label
     if name:
@@ -135,7 +135,7 @@ class Field(ValueElement[Any], component="static/field.js"):
         self.props["options"] = [list(pair) for pair in pairs]
 
     def show(self, value: Any) -> None:
-        """Replace what the user sees, even if the page set this value before and the user changed it since."""
+        """Replace the shown value, even if the page set the same value before and the user has changed it since."""
         self.value = value
         self._client_value = object()
         self.props["shown"] = self.props.get("shown", 0) + 1
@@ -149,8 +149,8 @@ Cell = str | Mapping[str, Any]
 
 
 class Grid(Element, component="static/grid.js"):
-    """A table. A cell is a text, or has `text` with `href`, or with `act`, an action that `acted` gets with the row.
-    With `chosen`, rows have boxes to tick; it gets the rows that are ticked. New rows are not ticked."""
+    """A table. A cell is a text, or a mapping of `text` and `href` (a link) or `act` (an action: `acted` gets it with
+    the row). With `chosen`, rows have checkboxes, and it gets the checked rows. New rows are not checked."""
 
     def __init__(
         self, caption: str, columns: Sequence[str | tuple[str, str]], rows: Iterable[Sequence[Cell]] = (), *,
@@ -205,12 +205,12 @@ def _copy(shown: Element) -> None:
 
 
 def drawing(svg: ElementTree.Element) -> ui.html:
-    """A drawing of ours. ElementTree escapes all texts in it."""
+    """Show an SVG that the console drew. ElementTree has escaped all texts in it."""
     return ui.html(ElementTree.tostring(svg, encoding="unicode"), sanitize=False).classes("drawing")
 
 
 async def confirmed(title: str, message: str, action: str, word: str = "") -> bool:
-    """Ask before something that cannot be undone. With `word`, the user has to type it."""
+    """Ask before an action that cannot be undone. With `word`, the user must type it."""
     with ui.dialog() as dialog, box("dialog"):
         dialog.props["aria-label"] = title
         text(title, "h2")
@@ -227,7 +227,7 @@ async def confirmed(title: str, message: str, action: str, word: str = "") -> bo
             button("Cancel", lambda: dialog.submit(False))
             button(action, _if_typed, "danger")
     answer = bool(await dialog)
-    if not dialog.is_deleted:  # with its page, which the user left
+    if not dialog.is_deleted:  # it is deleted with its page when the user leaves
         dialog.delete()
     return answer
 
@@ -238,7 +238,7 @@ def later(action: Callable[[], Any], seconds: float = 0.05) -> None:
 
 
 async def together(*work: Any) -> list[Any]:
-    """The answers, or the CallFailed of those that failed."""
+    """Run calls together; returns the answers, or the CallFailed of each that failed."""
     found = await asyncio.gather(*work, return_exceptions=True)
     for one in found:
         if isinstance(one, BaseException) and not isinstance(one, CallFailed):

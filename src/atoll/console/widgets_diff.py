@@ -1,4 +1,4 @@
-"""Two images of an item side by side."""
+"""Show two images of an item side by side."""
 
 from __future__ import annotations
 

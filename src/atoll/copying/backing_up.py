@@ -1,7 +1,7 @@
-"""`atoll backup` and `atoll restore`: a data directory, or a store in PostgreSQL, into a file and back.
+"""Back up a data directory or a store in PostgreSQL to a file, and restore it (`atoll backup`, `atoll restore`).
 
-A server may use what is backed up: all rows of a store are read from one snapshot. A restore is a copy (`command`)
-whose source is the file: it goes on where it was, and no server can use its target before it is complete and verified.
+A server may run during a backup: all rows of a store are read from one snapshot. A restore is a copy (`command`) whose
+source is the file: it can resume, and no server can use its target before it is complete and verified.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Written:
     number: int
     rows: int
     added: int
-    """Bytes of the file."""
+    """The bytes of the file."""
     digest: bytes
 
 
@@ -65,7 +65,7 @@ def chosen_regions(known: Sequence[str], wanted: Sequence[str], where: str) -> l
 
 
 def _open(path: Path) -> BinaryIO:
-    """The file, private and locked."""
+    """Open the file, private and locked."""
     is_new = not path.exists()
     file = open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+b")  # noqa: SIM115
     try:

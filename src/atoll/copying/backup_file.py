@@ -5,10 +5,12 @@
 
 A record of the kind B is a *block*: rows, or counters as rows. One of the kind I is an *index*: JSON that lists the
 blocks of a complete backup with their digests, so the digest of the index is that of the whole backup. A backup writes
-its index last, and only blocks that the file does not have yet. So a second backup adds what has changed, and an
-interrupted one goes on with the blocks that it has. Nothing is ever overwritten: earlier backups stay as they are.
+its index last, and only blocks that the file does not have yet. So a second backup adds only changed blocks, and an
+interrupted one resumes with the blocks that it has written. Nothing is ever overwritten: earlier backups stay as they
+are.
 
-A block ends at a row whose key says so (`ENDS`), or when it is large. So a changed row changes its own block only.
+A block ends at a row whose key's hash has certain bits (`ENDS`), or when it is large. So a changed row changes only its
+own block.
 """
 
 from __future__ import annotations
@@ -42,11 +44,11 @@ _RECORD = struct.Struct(">cQ32sI")
 _LENGTHS = struct.Struct(">II")
 _LEVEL = 1
 _UNPACKING: Any = (IsalError, EOFError, ValueError)
-"""What unpacking damaged content raises."""
+"""The exceptions that unpacking damaged content may raise."""
 
 
 class BadBackup(CannotCopy):
-    """The file is damaged, incomplete, or no backup. Its text says which."""
+    """The file is damaged, incomplete, or no backup. The text says which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ class Backup:
     documents: dict[str, bytes]
     digest: bytes
     end: int
-    """Of its index in the file."""
+    """The offset of its index in the file."""
 
     @property
     def rows(self) -> int:
@@ -115,13 +117,13 @@ class BackupFile:
         self.path = path
         self._file = file
         self.backups: list[Backup] = []
-        """Those that are complete, in the order of the file."""
+        """The complete backups, in the order of the file."""
         self.blocks: dict[bytes, int] = {}
         """The offset of each block, by its digest."""
         self.end = HEADER_BYTES
-        """Of the records that are whole."""
+        """The end of the complete records."""
         self.damaged_at: int | None = None
-        """Where the records cannot be followed further. Behind it may be complete backups."""
+        """The offset after which records cannot be read. Complete backups may follow it."""
         self._unproven: list[tuple[bytes, int]] = []
         """Blocks behind the last index, which a crash may have damaged."""
         self._look()
@@ -166,7 +168,7 @@ class BackupFile:
         return content
 
     def trust(self) -> None:
-        """Verify what an interrupted backup has left, before another one uses it."""
+        """Verify the blocks that an interrupted backup has left, before another backup uses them."""
         for digest, offset in self._unproven:
             try:
                 self._content(offset, BLOCK)
@@ -196,7 +198,7 @@ class BackupFile:
             self.damaged_at = at
 
     def _record(self, at: int) -> tuple[bytes, int, bytes] | None:
-        """The kind, length and digest of the record there; None if there is no whole and intact one."""
+        """The kind, length and digest of the record at `at`; None if no complete and intact record is there."""
         self._file.seek(at)
         header = self._file.read(_RECORD.size)
         if len(header) < _RECORD.size:
@@ -236,11 +238,10 @@ class BackupWriter:
     """Appends one backup. Create it for a file that is locked."""
 
     def __init__(self, path: Path, file: BinaryIO) -> None:
-        """Raises `BadBackup` if the file is something else, or damaged. Cuts off a record of which only the beginning
-        was written."""
+        """Raises `BadBackup` if the file is damaged or no backup. Cuts off an incomplete last record."""
         start = file.read(HEADER_BYTES)
         file.seek(0)
-        if len(start) < HEADER_BYTES and MAGIC.startswith(start[: len(MAGIC)]):  # new, or all that a kill left
+        if len(start) < HEADER_BYTES and MAGIC.startswith(start[: len(MAGIC)]):  # new, or its header cut short
             file.truncate(0)
             file.write(MAGIC + os.urandom(HEADER_BYTES - len(MAGIC)))
             file.flush()
@@ -260,7 +261,7 @@ class BackupWriter:
 
     @property
     def earlier(self) -> int:
-        """The number of backups that the file has already."""
+        """The number of backups that the file already has."""
         return len(self._known.backups)
 
     def add_part(self, region: str, rows: Iterable[Row]) -> Iterator[int]:

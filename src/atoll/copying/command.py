@@ -12,16 +12,15 @@ import apsw
 from atoll.copying.contents import CannotCopy, Source, Target
 from atoll.copying.database import SourceDatabase, TargetDatabase
 from atoll.copying.directory import SourceDirectory, TargetDirectory
+from atoll.options import INTERRUPTED
 from atoll.progress import Progress
 from atoll.storage.engine import Corrupt, Full, Locked, Unavailable
 from atoll.storage.postgresql.url import BadStore
 from atoll.storage.sqlitefile import fault
 
-INTERRUPTED = 130
-
 
 def to_database(data: Path, directories: list[Path], url: str) -> int:
-    """Returns the exit code."""
+    """Copy a data directory to PostgreSQL; returns the exit code."""
     with (
         exit_code() as code,
         closing(SourceDirectory(data, directories)) as source,
@@ -32,7 +31,7 @@ def to_database(data: Path, directories: list[Path], url: str) -> int:
 
 
 def to_directory(url: str, data: Path) -> int:
-    """Returns the exit code."""
+    """Copy a store in PostgreSQL to a data directory; returns the exit code."""
     with exit_code() as code, closing(SourceDatabase(url)) as source, closing(TargetDirectory(data)) as to:
         copy(source, to)
     return code[0]

@@ -1,4 +1,4 @@
-"""What a copy moves, and the sums by which both ends are compared."""
+"""The contents of a copy, the interfaces of its two ends, and the sums that compare them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Protocol
 from atoll.storage.buffer import Row
 
 MARKER = "copying"
-"""A file in a data directory that is not complete."""
+"""A file that marks a data directory as incomplete."""
 
 BATCH_ROWS = 4_000
 BATCH_BYTES = 4_000_000
@@ -18,19 +18,19 @@ BATCH_BYTES = 4_000_000
 CREDENTIALS, SESSION_KEY = "credentials", "session.key"
 POLICIES, PRINCIPALS = "policies", "principals"
 SHARED_DOCUMENTS = (CREDENTIALS, SESSION_KEY, PRINCIPALS)
-"""Those that a store in PostgreSQL holds, too."""
+"""The documents that a store in PostgreSQL also holds."""
 DOCUMENTS = (*SHARED_DOCUMENTS, POLICIES)
 
 Counter = tuple[bytes, int]
 
 
 class CannotCopy(Exception):
-    """Its text says why, without a password."""
+    """The copy is impossible. The text says why; it has no password."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """Of rows in any order: how many, and the sum of the first 60 bits of their hashes."""
+    """The number of rows, and the sum of the first 60 bits of their hashes. The order of rows does not matter."""
 
     rows: int
     digest: int
@@ -49,25 +49,26 @@ class Sums:
 
 
 Verification = tuple[Sums, Sums, Sums]
-"""Of rows, numbers and tallies."""
+"""The sums of rows, of numbers and of tallies."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     rows: list[Row]
-    """As PostgreSQL stores them."""
+    """Rows in the form that PostgreSQL stores."""
     position: bytes
-    """After the rows."""
+    """The position after these rows."""
 
 
 class Source(Protocol):
     def regions(self) -> list[str]:
-        """Named as the schemas of PostgreSQL: `<account>/<region>` for another account than the default one."""
+        """The regions, named as the schemas of PostgreSQL: `<account>/<region>` for other accounts than the default
+        one."""
 
     def count(self, region: str) -> int: ...
 
     def batches(self, region: str, position: bytes) -> Iterator[Batch]:
-        """The rows after the position; b"" for all."""
+        """The rows after the position; all rows if it is b""."""
 
     def counters(self, region: str, *, tallies: bool) -> list[Counter]: ...
 
@@ -78,10 +79,10 @@ class Source(Protocol):
 
 class Target(Protocol):
     documents: tuple[str, ...]
-    """Those that it holds."""
+    """The documents that the target holds."""
 
     def begin(self, regions: list[str]) -> bool:
-        """Prepare a copy, or go on with one. Whether all is copied and verified, so that only `complete` is left.
+        """Prepare a copy, or resume one. Returns whether all is copied and verified, so that only `complete` is left.
         Raises `CannotCopy` if the target is not empty."""
 
     def position(self, region: str) -> bytes: ...
@@ -91,11 +92,11 @@ class Target(Protocol):
     def write(self, region: str, batch: Batch) -> None: ...
 
     def write_counters(self, region: str, numbers: list[Counter], tallies: list[Counter]) -> None:
-        """Instead of those that are there."""
+        """Replace all counters."""
 
     def sums(self, region: str) -> Verification: ...
 
     def write_document(self, name: str, content: bytes) -> None: ...
 
     def complete(self) -> None:
-        """From now on servers may use it."""
+        """Allow servers to use the target."""

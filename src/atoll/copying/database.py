@@ -1,7 +1,7 @@
-"""A store in PostgreSQL, as the source and as the target of a copy.
+"""The two ends of a copy for a store in PostgreSQL: source and target.
 
-While a copy into it is incomplete, the store has the format `copying`, which front ends refuse. Its positions are in
-the table `atoll.copying`, which is dropped at the end.
+While a copy into a store is incomplete, its format is `copying`, which front ends refuse. The table `atoll.copying` has
+the positions of the copy and is dropped at the end.
 """
 
 from __future__ import annotations
@@ -68,10 +68,11 @@ class _Database:
 
 
 class SourceDatabase(_Database):
-    """All that it gives is of one snapshot."""
+    """Reads everything from one snapshot."""
 
     def __init__(self, url: str, *, is_used: bool = False) -> None:
-        """`is_used`: front ends may use the store meanwhile. Raises `BadStore`, otherwise also if one does."""
+        """`is_used`: front ends may use the store meanwhile. Raises `BadStore`, unless `is_used` also if a front end
+        uses the store."""
         super().__init__(url)
         self._direct.require_format()
         if not is_used:

@@ -1,7 +1,7 @@
-"""A data directory, as the source and as the target of a copy.
+"""The two ends of a copy for a data directory: source and target.
 
 The target's stores are written to `atoll.db.copying`, which no server opens; each has its position in a table
-`copying`. When all are complete and verified, they are renamed. The file DIR/copying tells that a copy is incomplete.
+`copying`. When all are complete and verified, they are renamed. The file DIR/copying exists while a copy is incomplete.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from atoll.storage.sqlite import FILE_NAME
 from atoll.storage.sqlitefile import NUMBERS, TALLIES, Rows, checksum, connect
 
 VERIFIED = b"verified\n"
-"""Its content when the stores only need to be renamed."""
+"""The content of DIR/copying when only the renaming is left."""
 DRAFT = f"{FILE_NAME}.copying"
 FILES = {
     CREDENTIALS: CREDENTIALS_FILE,
@@ -60,11 +60,11 @@ _BATCH = f"SELECT id, k, v, c FROM kv WHERE id > ? ORDER BY id LIMIT {BATCH_ROWS
 
 
 class SourceDirectory:
-    """All that it gives is of one snapshot of each store."""
+    """Reads everything from one snapshot of each store."""
 
     def __init__(self, data: Path, directories: list[Path], *, is_used: bool = False) -> None:
-        """Opens the stores in these directories. `is_used`: a server may use them meanwhile. Raises `Corrupt`, or
-        `Locked` if a server uses them otherwise."""
+        """Open the stores in these directories. `is_used`: a server may use them meanwhile. Raises `Corrupt`, or,
+        unless `is_used`, `Locked` if a server uses one."""
         self._data = data
         self._is_used = is_used
         self._opened = ExitStack()

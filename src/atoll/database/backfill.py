@@ -52,7 +52,7 @@ def _remove(tx: Transaction, table: Table, index: Index | VectorIndex, now_ms: i
 
 
 def _backfill(tx: Transaction, table: Table, index: Index | VectorIndex) -> bool:
-    """Index some items; return whether all are done."""
+    """Index some items; returns whether all are done."""
 
     def visit(row_key: bytes, stored: bytes) -> None:
         if isinstance(index, VectorIndex):

@@ -16,7 +16,8 @@ from atoll.database.region import Region
 from atoll.storage.engine import Snapshot, Transaction
 
 Job = Callable[[Transaction, Region, Stamp, bytes], int | None]
-"""Does some work on the subject. Returns when it has to run again, in ms since 1970; None if there is nothing left."""
+"""Does some work on the subject. Returns the time at which it has to run again, in ms since 1970; None if nothing is
+left."""
 
 JOBS: Mapping[bytes, Job] = {
     fmt.DELETE: deletion.finish,
@@ -34,7 +35,7 @@ JOBS: Mapping[bytes, Job] = {
 }
 
 TOGETHER = {fmt.TRIM: 20, fmt.FORGET: 500, fmt.END_STREAM: 100}
-"""The number of jobs of these kinds in one transaction; of other kinds, one."""
+"""The most jobs of these kinds that share a transaction; jobs of other kinds run alone."""
 
 
 class _Failed(Exception):
@@ -45,7 +46,7 @@ class _Failed(Exception):
 
 
 async def run(region: Region, jobs: Mapping[bytes, Job] = JOBS, *, uncounted: Set[bytes] = frozenset()) -> int | None:
-    """Run jobs until none is due; return the time of the next one whose kind is not `uncounted`. If a job fails, the
+    """Run jobs until none is due; returns the time of the next job, ignoring `uncounted` kinds. If a job fails, the
     others still run, and the errors are raised at the end."""
     failed: dict[bytes, BaseException | None] = {}
     next_ms: int | None = 0
@@ -61,7 +62,7 @@ async def run(region: Region, jobs: Mapping[bytes, Job] = JOBS, *, uncounted: Se
 
 
 async def settle(region: Region, *, uncounted: Set[bytes] = frozenset()) -> int | None:
-    """As `run`, without a transaction if nothing is due. Changes that are being committed may not count yet."""
+    """Like `run`, but without a transaction if nothing is due. It may miss jobs of a commit in progress."""
     next_ms = await region.read(partial(_next_ms, uncounted=frozenset()))
     if next_ms is not None and next_ms <= region.clock.now_ms():
         return await run(region, uncounted=uncounted)
@@ -101,6 +102,6 @@ def _run_some(
             raise _Failed(row) from error
         if again_ms is not None:
             due.schedule(tx, max(again_ms, now_ms), kind, subject)
-            if again_ms <= now_ms:  # there is much to do: let others run
+            if again_ms <= now_ms:  # this job has more to do: let others run first
                 break
     return now_ms, now_ms

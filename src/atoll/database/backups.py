@@ -1,9 +1,8 @@
 """Backups: a space with the items of a table as they were at one moment, and a document that describes them.
 
-The space has the rows of the items under the keys that they had. A backup on demand gets a space of its own, which a
-job fills (`recovery`). When a table with point-in-time recovery is deleted, its own space becomes a backup, without a
-copy; this backup expires after 35 days. A backup keeps the table's definition, from which its description and a
-restored table are made.
+The space holds the item rows under their old keys. A backup on demand gets a new space, which a job fills (`recovery`).
+When a table with point-in-time recovery is deleted, its own space becomes a backup without copying; this backup expires
+after 35 days. A backup keeps the table's definition: its description and a restored table are built from it.
 """
 
 from __future__ import annotations
@@ -33,17 +32,17 @@ class Backup:
     """The last part of its ARN: its creation time as 14 digits, so that ids sort by it, and a suffix."""
     name: str
     table: Table
-    """As it was then."""
+    """The table's definition at that time."""
     type: str
     status: str
     created_ms: int
     space: int
     items: int
     size: int
-    """In bytes, by the published formula."""
+    """The size in bytes, by the published formula."""
     expires_ms: int | None = None
     is_restoring: str | None = None
-    """The table that is being restored from it."""
+    """The table that a running restore fills from it."""
 
 
 def new_id(now_ms: int, suffix: str | None = None) -> str:
@@ -51,7 +50,7 @@ def new_id(now_ms: int, suffix: str | None = None) -> str:
 
 
 def first_id(now_ms: int) -> str:
-    """Less than all ids of this time."""
+    """A lower bound of all ids from this time on."""
     return f"{max(now_ms, 0):014d}"
 
 
@@ -61,7 +60,7 @@ def find(snapshot: Snapshot, id_: str) -> Backup | None:
 
 
 def listed(snapshot: Snapshot, after: str | None = None) -> Iterator[Backup]:
-    """By their creation times; only those behind the id `after`, if given."""
+    """The backups by creation time; if `after` is given, only those after that id."""
     for document in documents.listed(snapshot, KIND, after=None if after is None else (after,)):
         yield build(Backup, document)
 
@@ -76,12 +75,12 @@ def delete(tx: Transaction, backup: Backup, now_ms: int) -> None:
 
 
 def keep_deleted(tx: Transaction, table: Table, now_ms: int) -> None:
-    """Make the items of a table that is being dropped a backup."""
+    """Turn the items of a table that is being dropped into a backup."""
     id_ = new_id(now_ms, "00000000")
-    while find(tx, id_) is not None:  # two tables were deleted in one millisecond
+    while find(tx, id_) is not None:  # two tables of this name were deleted within one millisecond
         now_ms += 1
         id_ = new_id(now_ms, "00000000")
-    tx.prefetch(tallies=[fmt.count_counter(table.space), fmt.bytes_counter(table.space)])
+    tx.prefetch(tallies=[table.count_tally, table.bytes_tally])
     backup = Backup(
         id=id_,
         name=table.name + DELETED_TABLE_SUFFIX,
@@ -90,8 +89,8 @@ def keep_deleted(tx: Transaction, table: Table, now_ms: int) -> None:
         status=AVAILABLE,
         created_ms=now_ms,
         space=table.space,
-        items=tx.tally(fmt.count_counter(table.space)),
-        size=tx.tally(fmt.bytes_counter(table.space)),
+        items=tx.tally(table.count_tally),
+        size=tx.tally(table.bytes_tally),
         expires_ms=now_ms + limits.SYSTEM_BACKUP_MS,
     )
     put(tx, backup)

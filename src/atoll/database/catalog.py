@@ -26,7 +26,7 @@ from atoll.storage.engine import Snapshot, Transaction
 class Definitions(NamedTuple):
     generation: int
     tables: Mapping[str, Table]
-    """By name, in the order of the names."""
+    """The tables by name, in the order of names."""
 
 
 NOTHING_KNOWN = Definitions(-1, {})
@@ -57,7 +57,7 @@ class Catalog:
 
     @property
     def is_outdated(self) -> bool:
-        """Whether there were enough misses to make reloading all definitions worthwhile."""
+        """Whether there were enough misses to be worth reloading all definitions."""
         return self.misses > len(self.known.tables) // 8
 
     def learn(self, definitions: Definitions) -> None:
@@ -112,7 +112,7 @@ class Catalog:
 
 
 def save(tx: Transaction, table: Table) -> None:
-    """Store the table, and schedule the background work that its definition calls for."""
+    """Store the table, and schedule the background work that its definition requires."""
     tx.put(fmt.table_key(table.name), dump(table))
     tx.add_number(fmt.GENERATION, 1)
     for due_ms, kind in table.work():
@@ -124,7 +124,7 @@ def new_space(tx: Transaction) -> int:
 
 
 def renewed(tx: Transaction, indexes: Iterable[VectorIndex]) -> tuple[VectorIndex, ...]:
-    """The indexes of another table for a new one: empty ones, in spaces of their own."""
+    """The indexes of another table, for a new table: empty, in new spaces."""
     return tuple(
         [
             replace(index, space=new_space(tx), log_space=new_space(tx), status="ACTIVE", backfilling=False, due_ms=0)

@@ -1,28 +1,24 @@
-"""The counters that a write changes: of the table, of the item's collection, and the greatest time."""
+"""Update the counters that a write changes: those of the table and of the item's collection, and the greatest time."""
 
 from __future__ import annotations
 
 from atoll import limits
 from atoll.database import format as fmt
 from atoll.database.schema import Table
+from atoll.database.stored import Stored
 from atoll.errors import tables as table_errors
 from atoll.model.values import Item
 from atoll.storage.engine import Transaction
 
-Stored = tuple[int, bytes]
-"""An item's size and JSON."""
 
-
-def count(
-    tx: Transaction, table: Table, key: Item, before: Stored | None, after: Stored | None, *, limited: bool
-) -> None:
-    """Count a write. Refuses one that makes an item collection too large, if it is `limited`."""
-    rows = (after is not None) - (before is not None)
-    size = (after[0] if after else 0) - (before[0] if before else 0)
+def count(tx: Transaction, table: Table, key: Item, old: Stored | None, new: Stored | None, *, limited: bool) -> None:
+    """Count a write. If `limited`, refuse one that makes its item collection too large."""
+    rows = (new is not None) - (old is not None)
+    size = (0 if new is None else new.size) - (0 if old is None else old.size)
     if rows:
-        tx.add_tally(fmt.count_counter(table.space), rows)
+        tx.add_tally(table.count_tally, rows)
     if size:
-        tx.add_tally(fmt.bytes_counter(table.space), size)
+        tx.add_tally(table.bytes_tally, size)
         if table.local_indexes:
             counter = collection(table, key)
             tx.add_tally(counter, size)

@@ -14,8 +14,8 @@ from atoll.storage.engine import Transaction
 
 
 def drop(tx: Transaction, table: Table, now_ms: int) -> None:
-    """Remove the table from the catalog. Its log stays as long as its readers need it. So do the items if the table is
-    being copied; with point-in-time recovery they become a backup."""
+    """Remove the table from the catalog. Its log stays while readers need it, and its items stay while a job copies
+    them; with point-in-time recovery they become a backup."""
     streams.table_removed(tx, table, now_ms)
     tx.delete(fmt.table_key(table.name))
     resource_policies.drop(tx, table.name)

@@ -1,4 +1,4 @@
-"""A Kinesis stream that gets a table's changes: its state. Part of the table's definition."""
+"""The state of a Kinesis stream that gets a table's changes; part of the table's definition."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ MILLISECOND, MICROSECOND = "MILLISECOND", "MICROSECOND"
 @dataclass(frozen=True)
 class Destination:
     stream: str
-    """Its ARN."""
+    """The stream's ARN."""
     status: str
     due_ms: int
-    """A transitional status does not end before."""
+    """The earliest end of a transitional status."""
     precision: str | None = None
-    """As it was sent."""
+    """The precision of times, as the request gave it."""
     description: str = ""
-    """Why it could not be enabled."""
+    """The reason why it could not be enabled."""
 
     @property
     def is_on(self) -> bool:
@@ -28,7 +28,7 @@ class Destination:
 
 
 def changed(destinations: tuple[Destination, ...], one: Destination) -> tuple[Destination, ...]:
-    """With this one in the place of the one of the same stream, or behind all."""
+    """The destinations, with this one in the place of the same stream's, or else at the end."""
     if all(other.stream != one.stream for other in destinations):
         return (*destinations, one)
     return tuple(one if other.stream == one.stream else other for other in destinations)

@@ -1,6 +1,6 @@
-"""How far the log of a table was sent to a Kinesis stream.
+"""Store how far a table's log has been sent to a Kinesis stream.
 
-The position is a document of its own, since it moves with each batch. While a destination is on, the log keeps both
+The position is a separate document, since it moves with each batch. While a destination is on, the log keeps both
 images of each change.
 """
 
@@ -30,6 +30,6 @@ def forget(tx: Transaction, table_id: str, stream: str) -> None:
 
 
 def listed(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
-    """The table and the stream of each position."""
+    """The table and stream of each stored position."""
     for stored in documents.listed(snapshot, KIND):
         yield stored["table"], stored["stream"]

@@ -1,8 +1,8 @@
-"""Documents: what services beside the tables store, as JSON, each under a kind and some names.
+"""Documents: JSON that services other than tables store, each under a kind and some names.
 
 A kind belongs to one module, which alone reads and writes its documents. A document is small and seldom written (an
-alarm, a scaling policy, the description of a backup): what grows with the traffic has rows of its own in `format`. A
-read of documents counts as reads of their rows do: ask for several together.
+alarm, a scaling policy, the description of a backup): data that grows with the traffic has its own kind of row in
+`format`. Reading a document costs as much as reading any row, so read several together.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def get(snapshot: Snapshot, kind: str, *names: str) -> Any | None:
 
 
 def listed(snapshot: Snapshot, kind: str, *names: str, after: tuple[str, ...] | None = None) -> Iterator[Any]:
-    """The documents whose names begin with `names`, by their names; only those behind the names `after`, if given."""
+    """The documents whose names begin with `names`, in order; if `after` is given, only those after these names."""
     start, end = fmt.documents_of(kind, *names)
     if after is not None:
         _, start = fmt.documents_of(kind, *after)
@@ -45,7 +45,7 @@ def put(tx: Transaction, document: Any, kind: str, *names: str) -> None:
 
 
 def delete_at(tx: Transaction, due_ms: int, kind: str, *names: str) -> None:
-    """Delete the document in the background, when it is due."""
+    """Schedule the deletion of the document."""
     due.schedule(tx, due_ms, fmt.EXPIRE_BACKUP, fmt.subject_of(fmt.document_key(kind, *names)))
 
 

@@ -1,8 +1,8 @@
-"""The due index: all background work of a region, in the order of the times at which it is due.
+"""The due index: all background work of a region, ordered by the time at which it is due.
 
-A row of the index names a time, a kind of work, and its subject, see `format`. Whatever makes work necessary schedules
-it in the same transaction, so a crash loses none, and an idle node reads one row. Work that is scheduled twice does no
-harm: each job looks at the current state first. `background` runs the jobs.
+A row of the index has a time, a kind of work, and its subject (see `format`). The transaction that makes work necessary
+also schedules it, so a crash loses none, and an idle node reads one row. Work that is scheduled twice does no harm,
+since each job first checks the current state. `background` runs the jobs.
 """
 
 from __future__ import annotations

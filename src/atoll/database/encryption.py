@@ -1,4 +1,4 @@
-"""The names of encryption keys. There is no key service: every key and alias is accepted."""
+"""The names of KMS keys. Atoll has no key service: it accepts every key and alias."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ MANAGED_KEY = "alias/aws/dynamodb"
 
 
 def key_arn(key: str, region: Region) -> str:
-    """The ARN of a key that is named by its id, its ARN or an alias. DynamoDB shows keys, never aliases, so each alias
-    stands for a key with an id of its own."""
+    """The ARN of a key that is named by its id, its ARN or an alias. DynamoDB shows keys, never aliases, so an alias
+    gets a made-up key id."""
     arn = key if key.startswith("arn:") else region.arn(key if key.startswith("alias/") else f"key/{key}", "kms")
     prefix, separator, _ = arn.partition(":alias/")
     return f"{prefix}:key/{uuid.uuid5(uuid.NAMESPACE_URL, arn)}" if separator else arn

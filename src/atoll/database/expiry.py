@@ -1,7 +1,7 @@
 """The expiry index: items by the second at which they expire. `ttl` builds it and deletes the expired items.
 
-A number says for which second a look at the index is scheduled in the due index. A write that adds an earlier entry
-schedules an earlier look.
+A number in the store has the second for which the next deletion run is scheduled in the due index. A write that adds an
+earlier entry schedules an earlier run.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from atoll.model.values import Item
 from atoll.storage.engine import Transaction
 
 LATEST = 1 << 62
-"""Greater numbers of seconds are not valid dates: items that have them do not expire."""
+"""The latest second: greater numbers are not valid dates, and items that have them do not expire."""
 
 
 def second_of(ttl: TimeToLive, item: Item) -> int | None:
@@ -41,12 +41,12 @@ def apply(tx: Transaction, table: Table, ttl: TimeToLive, row_key: bytes, old: I
 
 
 def due_ms(second: int) -> int:
-    """Items that expire at a second are deleted when it has passed."""
+    """When items that expire at this second are due for deletion: when the second has passed."""
     return min((second + 1) * 1000, LATEST)
 
 
 def unschedule(tx: Transaction, table: Table, ttl: TimeToLive) -> None:
-    """The index is discarded: it needs no look, which may be years ahead."""
+    """Remove the scheduled run of a discarded index: it may be years ahead."""
     second = tx.number(fmt.expiry_due_number(ttl.space)) - 1
     if second >= 0:
         tx.delete(fmt.due_key(due_ms(second), fmt.EXPIRE, table.name.encode()))
@@ -54,7 +54,7 @@ def unschedule(tx: Transaction, table: Table, ttl: TimeToLive) -> None:
 
 
 def set_due(tx: Transaction, ttl: TimeToLive, second: int | None) -> None:
-    """A look at the index is scheduled for this second; None if none is."""
+    """Record the second for which a run is scheduled; None for no run."""
     number = fmt.expiry_due_number(ttl.space)
     value = 0 if second is None else second + 1
     tx.add_number(number, value - tx.number(number))

@@ -1,10 +1,10 @@
-"""What takes the room of a store, table by table.
+"""Measure how much space each table takes in a store.
 
-Only the size of the whole store is exact. That of a part is estimated: the number of its rows, times the mean size of
-some of them. The number is a tally (items, index entries, backups), follows from sequence numbers (the log), or is
-estimated from the keys of the first rows, since the keys of a space are spread evenly. So a measurement reads at most
-some thousand rows, whatever the size of the store. What belongs to no part is `other`: the catalog, metrics, and the
-nodes of the engine's trees.
+Only the size of the whole store is exact. The size of a part is estimated: the number of its rows times the mean size
+of a sample. The number of rows is a tally (items, index entries, backups), follows from sequence numbers (the log), or
+is estimated from the keys of the first rows, since the keys of a space are spread evenly. So a measurement reads at
+most some thousand rows, whatever the size of the store. The rest is `other`: the catalog, metrics, and the nodes of the
+engine's trees.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from atoll.database.schema import Table
 from atoll.storage.engine import Size, Snapshot
 
 FRESH_MS = 10_000
-"""A measurement is shown again for so long."""
+"""How long a measurement is reused."""
 SEEKS = 32
-"""Rows of a space from which the mean size is taken."""
+"""The sampled rows of a space, for the mean size."""
 COUNTED_ROWS = 500
-"""A space of fewer rows is counted, if no tally counts it."""
+"""A space with fewer rows than this and no tally is counted."""
 ROW_BYTES = 24
-"""What a stored row takes besides its key, which is stored twice, and its value."""
+"""The bytes of a stored row besides its key, which is stored twice, and its value."""
 
 
 class Amount(NamedTuple):
@@ -52,7 +52,7 @@ class TableRoom:
     indexes: dict[str, Amount] = field(default_factory=dict)
     log: Amount = NOTHING
     further: dict[str, Amount] = field(default_factory=dict)
-    """Spaces of other kinds, by the members of the table's definition."""
+    """Other spaces, by the member of the table's definition that names them."""
     backups: Amount = NOTHING
 
     @property
@@ -67,7 +67,7 @@ class Footprint:
     store: Size | None
     """None if the store is in memory."""
     tables: dict[str, TableRoom] = field(default_factory=dict)
-    """Also deleted tables that have backups."""
+    """The tables by name, also deleted ones that have backups."""
     discarded: Amount = NOTHING
     """Rows of deleted tables, indexes and backups, which are being deleted."""
 
@@ -95,7 +95,7 @@ class Footprints:
 
 
 async def measure(region: Region) -> Footprint:
-    """Each table in a read of its own: other requests run in between."""
+    """Measure a region, each table in a separate read, so that other requests run in between."""
     found = Footprint(region.clock.now_ms(), await region.engine.size())
     for name in await region.read(_names):
         found.tables[name] = await region.read(partial(_of_table, name=name))
@@ -113,7 +113,7 @@ def _names(snapshot: Snapshot) -> list[str]:
 
 def _of_table(snapshot: Snapshot, name: str) -> TableRoom:
     room, stored = TableRoom(), snapshot.get(fmt.table_key(name))
-    if stored is None:  # it was deleted since
+    if stored is None:  # it was deleted meanwhile
         return room
     table: Table = load(Table, stored)
     room.items = tallied(snapshot, table.space)
@@ -162,7 +162,7 @@ def _stored_bytes(key: bytes, value: bytes) -> int:
 
 
 def tallied(snapshot: Snapshot, space: int) -> Amount:
-    """Of a space whose rows a tally counts, and whose keys begin with hashes."""
+    """The amount of a space that has a tally of its rows, and whose keys begin with hashes."""
     count = snapshot.tally(fmt.count_counter(space))
     start, end = fmt.space_range(space)
     if count <= SEEKS:
@@ -174,7 +174,7 @@ def tallied(snapshot: Snapshot, space: int) -> Amount:
 
 
 def estimated(snapshot: Snapshot, space: int) -> Amount:
-    """Of a space without a tally, from its first rows and its last one."""
+    """The amount of a space without a tally, estimated from its first rows and its last one."""
     start, end = fmt.space_range(space)
     rows = list(snapshot.scan(start, end, limit=COUNTED_ROWS))
     size = sum(_stored_bytes(*row) for row in rows)
@@ -187,7 +187,7 @@ def estimated(snapshot: Snapshot, space: int) -> Amount:
 
 
 def _log(snapshot: Snapshot, log_space: int) -> Amount | None:
-    """The changes of a shard have consecutive numbers. None if there are no shards."""
+    """The amount of a log, from the consecutive numbers of each shard's changes. None if there are no shards."""
     found = list(shards.listed(snapshot, log_space, 0, (1 << 32) - 1))
     if not found:
         return None

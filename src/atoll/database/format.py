@@ -1,6 +1,6 @@
-"""Every row that Atoll stores. Only this module, `metric_keys` and `vectors.rows` build or parse keys. It is format 4.
+"""The stored form of every row (format 4). Only this module, `metric_keys` and `vectors.rows` build or parse keys.
 
-A change of anything here is a change of the format on disk: `migration` must then migrate older stores.
+A change of anything here changes the format on disk: `migration` must then convert older stores.
 
 Keys begin with a space, 4 bytes big endian. Space 0 is the catalog; the others belong to tables (see `schema`).
 
@@ -8,7 +8,7 @@ Keys begin with a space, 4 bytes big endian. Space 0 is the catalog; the others 
                 0 'S' table NUL label                          -> StreamDescription (JSON), see `streams`
                 0 'H' log-space shard4                         -> Shard (JSON), see `shards`
                 0 'D' millisecond8 kind1 subject               -> nothing: background work is due, see `due`
-                0 'B' index space                              -> row key of the last item that a backfill has done
+                0 'B' index space                              -> row key of the last item that a backfill has indexed
                 0 'G' space                                    -> Garbage (JSON): a discarded space
                 0 'X' token                                    -> Token (JSON): a transaction that must not be repeated
                 0 'M' uuid                                     -> Mapping (JSON), see `triggers.mapping`
@@ -85,14 +85,14 @@ _ITEM_HEADER = struct.Struct(">QIB")
 _SIZE = struct.Struct(">I")
 
 read_size = _SIZE.unpack_from
-"""Of a row, with the offset of its size: `ITEM_SIZE` or `ENTRY_SIZE`."""
+"""Reads the size from a row, at the offset `ITEM_SIZE` or `ENTRY_SIZE`."""
 ITEM_SIZE, ENTRY_SIZE = 8, 0
 
 # Offsets in row keys of items, tombstones and index entries.
 _HASH = 4
 _PARTITION = 12
 
-# Kinds of background work in the due index. The subject of each is given in brackets.
+# Kinds of background work in the due index, each with its subject in brackets.
 ROTATE, SPLIT, DELETE, INDEX, BUILD_EXPIRY, EXPIRE, DROP_TOMBSTONES = b"R", b"P", b"T", b"I", b"L", b"E", b"Z"
 """[a table's name]"""
 TRIM, END_STREAM, SWEEP, FORGET, EXPIRE_BACKUP = b"H", b"S", b"G", b"X", b"B"
@@ -233,7 +233,7 @@ def document_key(kind: str, *names: str) -> bytes:
 
 
 def documents_of(kind: str, *names: str) -> tuple[bytes, bytes]:
-    """The documents of this kind whose names begin with these."""
+    """The range of the documents of this kind whose names begin with these."""
     start = document_key(kind, *names)
     return start, start + b"\xff"
 
@@ -252,7 +252,7 @@ def names_of(joined: bytes) -> tuple[str, ...]:
 
 
 def terminated(name: str) -> bytes:
-    """Names sort as their bytes do; the two lowest bytes are escaped, so that a NUL can end the name."""
+    """A name that NUL ends. The two lowest bytes are escaped, so that names still sort by their bytes."""
     return name.encode().replace(b"\1", b"\1\2").replace(b"\0", b"\1\1") + b"\0"
 
 
@@ -315,7 +315,8 @@ def tombstone_key(space: int, row_key: bytes) -> bytes:
 
 
 def entry_key(space: int, index_key: bytes, row_key: bytes) -> bytes:
-    """The item's own key follows the index's key, and makes entries with equal index keys distinct."""
+    """The key of an index entry. The item's own key follows the index's key, to make entries with equal index keys
+    distinct."""
     return space_prefix(space) + index_key + row_key[_PARTITION:]
 
 
@@ -375,7 +376,7 @@ class Row:
 
     @property
     def item(self) -> Item:
-        """Shared: do not change it."""
+        """The item; shared, so do not change it."""
         if self._item is None:
             self._item = pieces.load(self.json)
         return self._item
@@ -410,7 +411,7 @@ class Entry:
 
     @property
     def item(self) -> Item:
-        """Shared: do not change it."""
+        """The item; shared, so do not change it."""
         if self._item is None:
             self._item = pieces.load(self.json)
         return self._item

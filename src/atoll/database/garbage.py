@@ -1,4 +1,4 @@
-"""Discarded spaces: their rows are deleted later, a few per transaction, since there may be many."""
+"""Discarded spaces: a job deletes their rows later, a few per transaction, since there may be many."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Garbage:
     space: int
     due_ms: int
     collections: str = ""
-    """The type of the partition key, where item collections have counters."""
+    """The type of the partition key, if item collections have counters."""
 
 
 def collections_of(table: Table) -> str:
@@ -38,7 +38,7 @@ def discard(tx: Transaction, space: int, due_ms: int, collections: str = "") -> 
 
 
 def hasten(tx: Transaction, space: int, due_ms: int) -> None:
-    """Delete a discarded space earlier than it was due."""
+    """Delete a discarded space earlier than scheduled."""
     stored = tx.get(fmt.garbage_key(space))
     if stored is not None:
         garbage: Garbage = load(Garbage, stored)

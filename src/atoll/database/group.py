@@ -1,16 +1,16 @@
-"""The replicas of a table, as each of them knows them: frozen dataclasses, stored in the table's definition.
+"""The group of a table's replicas, as each replica knows it: frozen dataclasses, stored in the table's definition.
 
-All replicas of a table are a `Group`. Each replica has its own copy of the group and changes it alone, so copies differ
-for a while. `merge` unites two copies: it is commutative, associative and idempotent, so replicas that exchange their
+All replicas of a table form a `Group`. Each replica has its own copy of it and changes only that, so copies differ for
+a while. `merge` unites two copies: it is commutative, associative and idempotent, so replicas that exchange their
 copies in any order end with the same one. A member goes through four states, in this order only:
 
     CREATING    the member copies the items of another; it accepts no requests of clients yet
     ACTIVE      it accepts writes and reads the changes of all others
     DELETING    it accepts no writes; the others read the rest of its changes
-    REMOVED     it has no table any more, or one that is no replica
+    REMOVED     it has no table any more, or its table is no replica
 
-A region that is added again is a new member, with the next number. Of two states of a member, the later one is valid,
-whatever the clocks say: a replica cannot become ACTIVE any more when another one has told it to leave.
+A region that is added again is a new member, with the next number. Of two states of a member, the one later in this
+order is valid, whatever the clocks say: once a replica is told to leave, it cannot become ACTIVE.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LEGACY_MULTI_MASTER = "2017.11.29"
 SINGLE_MASTER = "single-master"
 
 CREATING, ACTIVE, DELETING, REMOVED = STATES = ("CREATING", "ACTIVE", "DELETING", "REMOVED")
-"""In their order."""
+"""The states, in their order."""
 
 FLOOR_INTERVAL_MS = 3600 * 1000
 """A replica raises its floor, and drops tombstones, once an hour."""
@@ -42,14 +42,14 @@ class Member:
     """The version of the state: a hybrid logical clock time, and the region that set the state."""
     by: str
     own: tuple[tuple[str, str], ...] = ()
-    """Settings of this replica alone that the others describe too, as (name, JSON)."""
+    """Settings that only this replica has, but that the others also describe, as (name, JSON)."""
     number: int = 1
-    """How often the region has been added."""
+    """The number of times the region was added."""
     lost: int = 0
-    """The last member of this region that was removed before every replica had read all of its changes, by its number;
-    0 if none was. Then the others copy each other, since some have read more of its changes than others."""
+    """The number of the last member of this region that was removed before every replica had read all of its changes; 0
+    if there is none. The other replicas then copy each other, since some have read more of its changes."""
     own_time: int = 0
-    """The version of `own`, which the member itself changes; at first the replica that invites it."""
+    """The version of `own`. The member itself changes `own`; the replica that invites it sets the first value."""
 
     @property
     def version(self) -> Version:
@@ -60,7 +60,7 @@ class Member:
         return self.state == REMOVED
 
     def merge(self, other: Member) -> Member:
-        """The later state, and the later settings."""
+        """A member with the later state and the later settings of the two."""
         later = max(self, other, key=lambda member: (member.number, STATES.index(member.state), *member.version))
         owner = max(self, other, key=lambda member: (member.own_time, member.own))
         return replace(later, own=owner.own, own_time=owner.own_time, lost=max(self.lost, other.lost))
@@ -72,7 +72,7 @@ class Setting:
 
     name: str
     value: str
-    """JSON"""
+    """The value as JSON."""
     time: int
     by: str
 
@@ -85,28 +85,28 @@ class Group:
     own: str
     """The region of the replica that stores this copy."""
     members: tuple[Member, ...]
-    """By region; the own replica is one of them."""
+    """Sorted by region; this replica is one of them."""
     settings: tuple[int, str] = (0, "")
-    """The version of `shared` as a whole. Of equal versions, the settings are equal."""
+    """The version of `shared` as a whole. Copies with equal versions have equal settings."""
     shared: tuple[Setting, ...] = ()
     """The settings that all replicas share, by name; this replica may override some, see `replication.shared`."""
     floor: int = 0
-    """All versions that this replica assigns from now on are greater."""
+    """All versions that this replica assigns from now on are greater than this time."""
     dropped: int = 0
     """Tombstones with versions up to this time may have been dropped here."""
     master: str | None = None
-    """SINGLE_MASTER: the only region that accepts writes."""
+    """The only region that accepts writes, if the kind is SINGLE_MASTER."""
     term: int = 0
     """Incremented by each promotion of a master. Of two masters, the one with the greater term is valid."""
     created_ms: int = 0
     invited_ms: int = 0
     """When this replica last invited another one."""
     since: int = 0
-    """The master had applied all changes of the master before it with versions up to this time."""
+    """When it was promoted, the master had applied all changes of the previous master with versions up to this time."""
 
     @property
     def raises_floor_ms(self) -> int:
-        """When the floor is to be raised again."""
+        """The time at which the floor is raised again."""
         return (self.floor >> COUNTER_BITS) + FLOOR_INTERVAL_MS
 
     @cached_property
@@ -115,7 +115,7 @@ class Group:
 
     @cached_property
     def listed(self) -> list[dict[str, Any]]:
-        """The members as messages between replicas tell them."""
+        """The members in the form of messages between replicas."""
         return [plain(member) for member in self.members]
 
     @cached_property
@@ -171,7 +171,7 @@ class Group:
     def merge(
         self, members: Iterable[Member], term: int = 0, master: str | None = None, since: int = 0, kind: str = ""
     ) -> Group:
-        """This copy united with another replica's knowledge."""
+        """This copy, merged with another replica's."""
         group = self
         for member in members:
             known = group.by_region.get(member.region)
@@ -180,6 +180,6 @@ class Group:
                 group = group.with_member(merged)
         if (term, master or "") > (group.term, group.master or ""):
             group = replace(group, term=term, master=master, since=since)
-        if group.is_legacy and kind == MULTI_MASTER:  # upgraded; nothing leads back
+        if group.is_legacy and kind == MULTI_MASTER:  # upgraded, which is final
             group = replace(group, kind=kind)
         return group

@@ -1,10 +1,10 @@
-"""What is wrong with the store of one region, as the parts of this process have found it.
+"""The health of a region's store: the faults that parts of this process have met.
 
-A part that meets a fault reports it, and the part that finds it over resolves it. The log gets one line when a fault
-begins and one when it ends, with a count, however many requests it fails. `/_atoll/health` shows the faults that last.
+A part that meets a fault reports it; a part that finds it over resolves it. The log gets one line when a fault begins
+and one when it ends, with a count, however many requests it fails. `/_atoll/health` shows current faults.
 
-`examine` reads from the store, and writes to it where writes have failed or room is low. A node calls it for each
-health request, and once a second or so while a fault lasts.
+`examine` reads from the store, and writes to it if writes have failed or room is low. A node calls it for each health
+request, and about once a second during a fault.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from atoll.database import format as fmt
 from atoll.storage.engine import Corrupt, Damaged, Engine, Full, Gone, NoFiles, Unavailable
 
 ANSWER_S = 5.0
-"""Seconds within which the store has to answer."""
+"""The seconds within which the store must answer."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A kind of fault, and what it means for the store."""
+    """A kind of fault, and its effect on the store."""
 
     text: str
-    """Health requests show it to every client, so it names no files."""
+    """The description; health requests show it to every client, so it names no files."""
     over: str
     store: str = "ok"
     writable: bool = True
@@ -76,28 +76,28 @@ class StoreHealth:
     writable: bool = True
     problems: tuple[str, ...] = ()
     progress: float | None = None
-    """Of a migration, from 0 to 1."""
+    """The progress of a migration, from 0 to 1."""
     lag: Mapping[str, float | None] = field(default_factory=dict)
-    """Of servers that replicate the store: seconds, or None if it is unknown."""
+    """The lag of servers that replicate the store, in seconds; None if unknown."""
 
 
 class Health:
-    """`look` returns those of `GONE`, `LITTLE_ROOM` and `LAGGING` that last at the moment."""
+    """The faults of one store. `look` returns the present ones among `GONE`, `LITTLE_ROOM` and `LAGGING`."""
 
     def __init__(self, region: str = "", look: Callable[[], Found] = dict) -> None:
         self.region = region
         self.look = look
         self.lag: Callable[[], Mapping[str, float | None]] = dict
-        """How far servers that replicate the store are behind."""
+        """Returns the lag of servers that replicate the store."""
         self.locate: Callable[[Damaged], str] = str
         """Describes the place of a damaged row."""
         self._counts: dict[Problem, int] = {}
-        """How often each problem that lasts was met."""
+        """How often each current problem was met."""
         self.progress: float | None = None
-        """Of a migration, from 0 to 1; None if there is none."""
+        """The progress of a migration, from 0 to 1; None if there is none."""
         self._examination: asyncio.Task[None] | None = None
 
-    # What parts of the server say
+    # Reports by parts of the server
 
     def report(
         self,
@@ -108,7 +108,8 @@ class Health:
         error: Exception | None = None,
         count: int = 1,
     ) -> None:
-        """`error` is logged with its traceback; `detail` is for the log only. `count` is the number of failures."""
+        """Report a problem. `error` is logged with its traceback; `detail` is only logged. `count` is the number of
+        failures."""
         is_new = problem not in self._counts
         self._counts[problem] = self._counts.get(problem, 0) + count
         if is_new:
@@ -122,7 +123,7 @@ class Health:
             _log.warning("%s", problem.over, extra={"region": self.region, "failures": failures or None})
 
     def failed(self, error: Exception, *, request_id: str | None = None, count: int = 1) -> bool:
-        """Report an error of the engine. Returns whether it was one: others are for the caller to log."""
+        """Report an error of the engine. Returns whether it was one; the caller logs other errors."""
         if isinstance(error, ExceptionGroup):
             known = [self.failed(one, request_id=request_id, count=count) for one in error.exceptions]
             return all(known)
@@ -133,16 +134,17 @@ class Health:
         return problem is not None
 
     def failing(self, problem: Problem, error: Exception) -> None:
-        """Report that `problem` work has failed. If the engine is to blame, that is the problem; its count is that of
-        failed requests."""
+        """Report that background work has failed with `problem`. If the engine caused it, report the engine's problem
+        instead, without raising its count of failed requests."""
         if not self.failed(error, count=0):
             self.report(problem, error=error)
 
     def migrating(self, progress: float) -> None:
-        """The store is being converted and answers nothing. `progress` goes from 0 to 1; 1 ends the migration."""
+        """Report that the store is being converted and answers nothing. `progress` goes from 0 to 1; 1 ends the
+        migration."""
         self.progress = progress if progress < 1 else None
 
-    # What it comes to
+    # The resulting health
 
     @property
     def writable(self) -> bool:
@@ -163,13 +165,13 @@ class Health:
         found = self.look()
         for problem in _LOOKED_FOR:
             if problem not in found:
-                if GONE not in found:  # a file that is gone does not tell how much room there is
+                if GONE not in found:  # without the file, the free space is unknown
                     self.resolve(problem)
             elif problem not in self._counts:
                 self.report(problem, found[problem], count=0)
 
     async def examine(self, engine: Engine) -> StoreHealth:
-        """Examine the store. Examinations at the same time are one."""
+        """Examine the store. Simultaneous calls share one examination."""
         if self.progress is None:
             self.look_at_files()
             if self._examination is None or self._examination.done():
@@ -183,7 +185,7 @@ class Health:
         try:
             await engine.read(lambda snapshot: snapshot.number(fmt.GENERATION))
             if not self._counts.keys().isdisjoint(_PROVE_WRITES):
-                # It stays a time that no version exceeds.
+                # A harmless write: the bound on versions stays the same.
                 await engine.transact(lambda tx: tx.add_number(fmt.GREATEST_TIME, 1))
                 self.resolve(FULL)
                 self.resolve(NO_FILES)

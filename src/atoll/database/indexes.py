@@ -7,13 +7,14 @@ has no entry in it (a sparse index).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import orjson
 
 from atoll.database import format as fmt
 from atoll.database import keys
 from atoll.database.schema import Index, Table
+from atoll.database.stored import Stored
 from atoll.database.vectors import entries as vectors
 from atoll.errors import tables as table_errors
 from atoll.model import values
@@ -24,7 +25,7 @@ from atoll.storage.engine import Transaction
 
 @dataclass(frozen=True, slots=True)
 class IndexWrite:
-    """A write to one index, for its cost: the sizes of the entries before and after, None if there is no entry."""
+    """A write to one index, to charge it: the sizes of the entry before and after, None if there is no entry."""
 
     index: Index
     before: int | None
@@ -32,7 +33,7 @@ class IndexWrite:
     key: bytes
     """The entry's key."""
     moved_from: bytes | None = None
-    """The entry's key before, if it changed: one entry was deleted and another written."""
+    """The entry's old key if the key changed: one entry was deleted and another written."""
 
     @property
     def moved(self) -> bool:
@@ -40,8 +41,8 @@ class IndexWrite:
 
 
 def check_keys(table: Table, item: Item) -> None:
-    """An item's index key attributes must have the index's types and be no longer than keys may be; vectors must fit
-    their indexes."""
+    """Check that an item's index key attributes have the index's types and are not too long, and that vectors fit their
+    indexes."""
     for index in table.indexes:
         for name, type_ in index.keys.name_types:
             value = item.get(name)
@@ -69,8 +70,8 @@ def _check_keys(table: Table, item: Item) -> None:
 
 
 def check_updated_keys(table: Table, before: Item, after: Item, *, by_expression: bool) -> None:
-    """Check index keys after an update. Values computed by an update expression have their own error texts. Attributes
-    that the update left unchanged may have any type and length: the item may be older than the index."""
+    """Check index keys after an update. Values computed by an update expression have their own error texts. Unchanged
+    attributes may have any type and length, since the item may be older than the index."""
     changed: Item = {}
     for index in table.indexes:
         for name, type_ in index.keys.name_types:
@@ -92,26 +93,15 @@ def check_updated_keys(table: Table, before: Item, after: Item, *, by_expression
 
 def entry_key(index: Index, item: Item, row_key: bytes) -> bytes | None:
     """The key of the item's entry; None if it has none. `row_key` is the item's own key."""
-    if not keys.fits(index.keys, item):  # an item older than the index may have any value there
+    if not keys.fits(index.keys, item):  # an item older than the index may have other values there
         return None
     return fmt.entry_key(index.space, index.keys.encode(item), row_key)
-
-
-class Stored(Protocol):
-    """An item that is stored or about to be stored."""
-
-    @property
-    def item(self) -> Item: ...
-    @property
-    def size(self) -> int: ...
-    @property
-    def json(self) -> bytes: ...
 
 
 class NewEntry(NamedTuple):
     key: bytes
     item: Item
-    """Of the item, what the index projects."""
+    """The attributes of the item that the index projects."""
     row: bytes
     size: int
 
@@ -132,7 +122,7 @@ def entry(table: Table, index: Index, of: Stored | None, row_key: bytes) -> NewE
 
 
 def apply(tx: Transaction, table: Table, row_key: bytes, old: Stored | None, new: Stored | None) -> list[IndexWrite]:
-    """Update all indexes from the old item to the new one; return one index_write per changed index."""
+    """Update all indexes from the old item to the new one; returns an IndexWrite for each changed index."""
     index_writes = []
     for index in table.indexes:
         if index.status == "DELETING":

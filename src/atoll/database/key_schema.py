@@ -15,7 +15,7 @@ from atoll.model.values import Item
 class KeyAttribute:
     name: str
     type: str
-    """S, N or B"""
+    """One of "S", "N" or "B"."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,18 @@ class KeySchema:
         return "".join(a.type for a in self.attributes)
 
     def followed_by(self, other: KeySchema) -> KeySchema:
-        """The attributes of both, of which keys of index entries consist."""
+        """The attributes of both schemas, which make up the keys of index entries."""
         return KeySchema(self.partition, (*self.sort, *other.attributes))
 
     def encode(self, item: Item) -> bytes:
         return self.encode_partition(item) + self.encode_sort(item)
+
+    def encoder_behind(self, prefix: bytes) -> Callable[[Item], bytes]:
+        """A function that encodes the key attributes of an item behind a prefix."""
+        partition, sort = self.encode_partition, self.encode_sort
+        if not self.sort:
+            return lambda item: prefix + partition(item)
+        return lambda item: prefix + partition(item) + sort(item)
 
     def key_of(self, item: Item) -> Item:
         return {name: item[name] for name in self.names}
@@ -100,5 +107,5 @@ def _prefix_encoder(attributes: tuple[KeyAttribute, ...]) -> Callable[[Item], by
 @dataclass(frozen=True)
 class Projection:
     type: str
-    """ALL, KEYS_ONLY or INCLUDE"""
+    """One of "ALL", "KEYS_ONLY" or "INCLUDE"."""
     attributes: tuple[str, ...] = ()

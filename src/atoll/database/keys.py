@@ -26,7 +26,7 @@ def row_key_of_item(table: Table, item: Item) -> bytes:
 
 
 def _check_key_of_item(schema: KeySchema, item: Item) -> None:
-    """All types are checked before any size."""
+    """Raise the first error of an item's key. All types are checked before any size."""
     for name, type_ in schema.name_types:
         value = item.get(name)
         if value is None:

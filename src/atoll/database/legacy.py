@@ -1,4 +1,4 @@
-"""The attributes that tell the last change of an item in a global table of 2017.
+"""The attributes that describe the last change of an item in a global table of 2017.
 
 aws:rep:deleting        whether the item is being deleted: always false, since Atoll deletes an item at once
 aws:rep:updatetime      seconds since 1970, with the counter of the version in the last three digits
@@ -17,7 +17,7 @@ DELETING, UPDATE_TIME, UPDATE_REGION = "aws:rep:deleting", "aws:rep:updatetime",
 
 
 def stamped(item: Item, version: Version) -> tuple[Item, int, bytes]:
-    """The item with its attributes, its size and its JSON."""
+    """The item with these attributes, its size and its JSON."""
     counter = min(version.time & (1 << COUNTER_BITS) - 1, 999)
     seconds, ms = divmod(version.ms, 1000)
     item = {

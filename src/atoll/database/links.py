@@ -1,4 +1,4 @@
-"""How far a replica has read the changes of another one: a `Link` for each region that it reads from.
+"""Store how far a replica has read the changes of others: a `Link` for each region that it reads from.
 
 A link is a row beside the table. The transaction that applies changes also stores the new link. So a process that is
 killed skips no change, and an answer that arrives twice is applied once.
@@ -6,10 +6,10 @@ killed skips no change, and an answer that arrives twice is applied once.
 A replica that lacks too much copies the items and tombstones of another one (`Copy`), then reads the changes that were
 made since.
 
-`seen` is the source's `Group.floor`, from an answer after which nothing was left to read: all changes made there with
-versions up to this time have been applied, and no more will come.
+`seen` is the source's `Group.floor`, taken from an answer that left nothing to read: this replica has applied all
+changes made there with versions up to this time, and no more will come.
 
-`stable_time` tells which tombstones are not needed any more.
+`stable_time` is the time up to which tombstones are not needed any more.
 """
 
 from __future__ import annotations
@@ -33,32 +33,32 @@ Positions = tuple[tuple[int, int], ...]
 
 @dataclass(frozen=True)
 class Copy:
-    """A walk over all rows of a table, under way."""
+    """An unfinished walk over all rows of a table."""
 
     part: str = ITEMS
-    """ITEMS, then TOMBSTONES"""
+    """ITEMS, then TOMBSTONES."""
     after: str = ""
     """The key of the last row visited, without its space, in hexadecimal digits."""
     began: int = 0
-    """When it began, a hybrid logical clock time: an answer to an earlier copy's question is not taken for its own."""
+    """When it began, as a hybrid logical clock time: it distinguishes answers from those to an earlier copy."""
 
 
 @dataclass(frozen=True)
 class Link:
     table_id: str = ""
-    """The source's table; a table that was made again has another log."""
+    """The id of the source's table; a table that was deleted and recreated has another log."""
     positions: Positions | None = None
-    """In its log. None: at the beginning."""
+    """The positions in the source's log; None means its beginning."""
     copy: Copy | None = None
-    """`positions` are of the time at which the copy began."""
+    """The copy under way, if any; then `positions` are from its beginning."""
     revert: Copy | None = None
-    """A master was promoted that lacks some changes of the one before: how far this replica has undone them."""
+    """The progress of undoing the changes that a newly promoted master lacks."""
     seen: int = 0
-    """All changes made there with versions up to this time have been applied."""
+    """This replica has applied all changes made there with versions up to this time."""
     others: tuple[tuple[str, str, int], ...] = ()
-    """The same of the source: what it has seen of other regions, as (region, its table's id, time)."""
+    """The times that the source has seen of other regions, as (region, its table's id, time)."""
     drained: bool = False
-    """That region has read all changes of this one, which is leaving."""
+    """This region is leaving, and that one has read all of its changes."""
     ended: bool = False
     """That region is leaving, and all of its changes have been read."""
     evened: tuple[tuple[str, int], ...] = ()
@@ -94,7 +94,8 @@ def _parse(stored: bytes) -> Link:
 
 
 def seen(links: Mapping[str, Link], group: Group) -> tuple[tuple[str, str, int], ...]:
-    """What a replica has seen of each other one, as in `Link.others`: nothing for certain while it has to copy it."""
+    """The times that a replica has seen of each other one, as in `Link.others`; 0 for a replica that it still has to
+    copy."""
 
     def time(link: Link) -> int:
         return link.seen if link.copy is None and group.lost <= set(link.evened) else 0
@@ -103,8 +104,8 @@ def seen(links: Mapping[str, Link], group: Group) -> tuple[tuple[str, str, int],
 
 
 def stable_time(snapshot: Snapshot, table: Table) -> int:
-    """Every replica has applied all changes with versions up to this time, and will make none. So no change and no copy
-    can bring back an item that was deleted by then."""
+    """A time up to which every replica has applied all changes, and none makes further ones. So no change and no copy
+    can bring back an item that was deleted before."""
     group = table.group
     assert group is not None
     links = of(snapshot, table)

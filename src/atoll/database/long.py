@@ -1,4 +1,5 @@
-"""Which writes take so long that the engine has to run them aside: they parse large items, or write many bytes."""
+"""Recognise writes that take long, because they parse large items or write many bytes: the engine runs them in a
+thread."""
 
 from __future__ import annotations
 
@@ -11,11 +12,11 @@ from atoll.model import pieces
 from atoll.storage.engine import Transaction
 
 LEAST_BYTES = 8 * 1024
-"""No write of an item with less JSON takes long."""
+"""A write of an item with less JSON than this never takes long."""
 
 BATCH_BYTES = 1024**2
 BATCH_VALUES = 20_000
-"""A batch of more bytes, or one that goes over more values, takes long."""
+"""A batch with more bytes than this, or one that reads more values, takes long."""
 _VALUE_BYTES = 2
 """The least bytes of a value with its comma."""
 
@@ -28,18 +29,18 @@ class Write(Protocol):
 
 
 def copies(table: Table) -> int:
-    """How often a write stores the attributes of its item at most."""
+    """The most copies of its item's attributes that a write stores."""
     return 1 + len(table.all_indexes)
 
 
 def announce_item(tx: Transaction, json: bytes, reads: int) -> None:
-    """Announce a write to a stored item if it takes long to parse it and to go over it so often."""
+    """Announce the write to a stored item if parsing it and reading it `reads` times takes long."""
     if pieces.takes_long(json, 1 + reads):
         tx.announce_long()
 
 
 def announce_entries(tx: Transaction, json: bytes, indexes: int) -> None:
-    """Announce a write if it takes long to make the index entries of the item."""
+    """Announce the write if computing the item's index entries takes long."""
     if pieces.takes_long(json, indexes):
         tx.announce_long()
 
@@ -48,8 +49,9 @@ def announce_batch(tx: Transaction, batch: Sequence[tuple[Write, Row | None]]) -
     size = read = 0
     for write, old in batch:
         if old is not None:
-            size += len(old.json)
-            read += len(old.json) * (1 + write.reads)
+            stored = len(old.json)
+            size += stored
+            read += stored * (1 + write.reads)
         image = getattr(write, "image", None)
         if image is not None:
             size += len(image.json) * copies(write.table)

@@ -1,4 +1,4 @@
-"""The keys of the rows that metrics have; `format` lists them with all others."""
+"""The keys of the rows of metrics, which `format` lists with all others."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def series_key(*parts: str) -> bytes:
 
 
 def series_of(*parts: str) -> tuple[bytes, bytes]:
-    """The series whose parts begin with these."""
+    """The range of the series whose parts begin with these."""
     start = series_key(*parts)
     return start, start + b"\xff"
 
@@ -53,5 +53,5 @@ def block_key(grain: int, series: int, start_ms: int) -> bytes:
 
 
 def blocks_of(grain: int, series: int, start_ms: int, end_ms: int) -> tuple[bytes, bytes]:
-    """The blocks of a series that begin in this time."""
+    """The range of a series' blocks that begin between these times."""
     return block_key(grain, series, -(-start_ms // 60_000) * 60_000), block_key(grain, series, end_ms + 59_999)

@@ -1,12 +1,12 @@
-"""A table as it was at an earlier moment, read in pieces while writes go on.
+"""Read a table as it was at an earlier moment, in pieces, while writes go on.
 
-The state at the moment is the present one, with each item that changed after it taken back to the old image of its
-first change since. A reader first collects these images from the change log, into a space of its own. Then it walks
-over the items. Each piece of this walk is read from one snapshot, together with all changes up to that snapshot, so it
-does not matter when the piece is read. The position of the walk and what was collected are stored in one transaction.
+The state at the moment is the present state, except that each item that changed later has the old image of its first
+change since the moment. A reader first collects these images from the change log into a separate space. Then it walks
+over the items. It reads each piece of this walk from one snapshot, together with all changes up to that snapshot, so
+the time of reading does not matter. The position of the walk and the collected images are stored in one transaction.
 
-    read     from a snapshot of the table's store: the next changes and, if these are all, the next items
-    merge    in a transaction of the reader's store: keeps the images, and returns the items as they were
+    read     from a snapshot of the table's store: the next changes and, if no more are left, the next items
+    merge    in a transaction of the reader's store: store the images, and return the items as they were
 
 The two stores are the same, or those of two regions.
 """
@@ -33,13 +33,13 @@ ITEMS = 200
 """The most changes and items of one piece."""
 
 UNKNOWN_VERSION = Version(0, "")
-"""Of items that were read from the log, which does not keep the version of an old image."""
+"""The version of items from the log, which does not keep the versions of old images."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A table, as far as reading its items and its log needs it, or a backup, which has no log. It stays valid when the
-    table is deleted, as long as its spaces are kept."""
+    """The spaces and keys of a table, or of a backup, which has no log. Valid as long as the spaces exist, even if the
+    table is deleted."""
 
     space: int
     log_space: int | None
@@ -54,7 +54,7 @@ class Source:
 @dataclass(frozen=True)
 class Position:
     log: tuple[tuple[int, int], ...]
-    """Where to read on in the log, as `Cursor.positions`."""
+    """The position in the log, as `Cursor.positions`."""
     after: str = ""
     """The key of the last item that was read, without its space, in hexadecimal."""
 
@@ -64,7 +64,7 @@ class Position:
 
 
 class Undone(NamedTuple):
-    """An item whose change is to be undone: its key without its space, and how it was before."""
+    """An item whose change is to be undone: its key without its space, and its old image."""
 
     key: bytes
     size: int
@@ -75,9 +75,9 @@ class Undone(NamedTuple):
 class Piece:
     undone: list[Undone]
     position: Position
-    """In the log it is the position after this piece, among the items the one before it."""
+    """In the log the position after this piece, among the items the position before it."""
     rows: list[tuple[bytes, bytes]] | None = None
-    """Items; None if there are more changes to be read first."""
+    """The items; None if more changes must be read first."""
     is_last: bool = False
 
 
@@ -90,7 +90,7 @@ def source_of(table: Table) -> Source:
 
 
 def at_end(snapshot: Snapshot, source: Source) -> Position:
-    """The position of a reader for which the moment is now."""
+    """The position of a reader whose moment is now."""
     return Position(cursor.start_at_end(snapshot, source.scope).positions)
 
 
@@ -99,7 +99,7 @@ def at(snapshot: Snapshot, source: Source, moment_ms: int) -> Position:
 
 
 def read(snapshot: Snapshot, source: Source, position: Position) -> Piece:
-    """Raises `LogTrimmed`."""
+    """Read the next piece. Raises `LogTrimmed`."""
     undone: list[Undone] = []
     if source.log_space is not None:
         batch = cursor.read(snapshot, source.scope, Cursor(position.log), CHANGES, PIECE_BYTES)
@@ -123,21 +123,21 @@ class State(NamedTuple):
     """Items as they were at the moment."""
 
     rows: list[tuple[bytes, Row]]
-    """By their keys without the space."""
+    """The rows of the items, by their keys without the space."""
     position: Position
     is_last: bool
 
 
 def merge(tx: Transaction, space: int, given: Piece, kept_after: bytes | None = None) -> State:
-    """`space` is the reader's own, for the images of the log. A reader that may have to begin again after an earlier
-    key than that of its position gives this key: images of items after it are kept."""
+    """Store the images of a piece in the reader's `space`; returns the items as they were. `kept_after` is for a reader
+    that may resume at an earlier key than its position: images of items after that key are kept."""
     _keep(tx, space, given.undone, given.position.after_key if kept_after is None else kept_after)
     if given.rows is None:
         return State([], given.position, False)
     after = given.position.after_key
     bound = None if given.is_last else fmt.in_space(given.rows[-1][0])
     undone, all_ = _undone(tx, space, after, bound)
-    if not all_:  # images of many items that are gone now: first those that were read
+    if not all_:  # many items were deleted since: return only those up to the last image that was read
         bound = undone[-1][0]
     present = {fmt.in_space(key): stored for key, stored in given.rows if bound is None or fmt.in_space(key) <= bound}
     before = dict(undone)
@@ -151,7 +151,7 @@ def merge(tx: Transaction, space: int, given: Piece, kept_after: bytes | None = 
 
 
 def _keep(tx: Transaction, space: int, changes: Sequence[Undone], after: bytes) -> None:
-    """Keep the image before the first change of each item that is still to be read."""
+    """Store the image before the first change of each item that has not been read yet."""
     first = dict[bytes, bytes]()
     for undone in changes:
         if undone.key > after and undone.key not in first:
@@ -165,7 +165,7 @@ def _keep(tx: Transaction, space: int, changes: Sequence[Undone], after: bytes) 
 def _undone(
     tx: Transaction, space: int, after: bytes, bound: bytes | None
 ) -> tuple[list[tuple[bytes, bytes | None]], bool]:
-    """The kept images after one key, up to another, as item rows; and whether these are all."""
+    """The kept images after one key, up to another, as item rows, and whether these are all."""
     start, end = fmt.space_range(space)
     if after:
         start += after + b"\0"

@@ -1,9 +1,9 @@
-"""The definitions that a table had since its point-in-time recovery began: what a restore takes from that moment.
+"""The past definitions of a table with point-in-time recovery: a restore uses the one of its moment.
 
-    definition    by the table's id and the time since which it holds, in milliseconds
+    definition    by the table's id and the time from which it holds, in milliseconds
 
-A definition is stored when a request or another replica changes it. Those that no moment of the window needs are
-dropped then. A table whose recovery was on before definitions were stored has its earliest one, or its present one.
+A definition is stored when a request or another replica changes it; then those before the recovery window are dropped.
+For a moment before the earliest stored definition, that one is used; if none is stored, the present one.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ KIND = "definition"
 
 @dataclass(frozen=True)
 class Definition:
-    """What of a table can change and is restored."""
+    """The parts of a table's definition that can change and are restored."""
 
     billing_mode: str
     throughput: Throughput
@@ -56,7 +56,7 @@ def _of(table: Table) -> Definition:
 
 
 def note(tx: Transaction, table: Table, now_ms: int) -> None:
-    """Store the table's definition, which holds from now on, if recovery is on."""
+    """Store the table's definition, valid from now on, if recovery is on."""
     if table.recovery is None:
         return
     definition = _of(table)

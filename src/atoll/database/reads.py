@@ -1,7 +1,7 @@
 """Read items by key, and pages of ranges for Query and Scan.
 
 A page ends after `limit` rows, or before its rows would exceed 1 MB; both count examined rows, before any filter. A
-page of many small rows takes long to read, so `page` reads a piece of it: the caller reads the rest in later snapshots.
+page of many small rows takes long to read, so `page` reads only a piece; the caller reads the rest in later snapshots.
 """
 
 from __future__ import annotations
@@ -43,18 +43,18 @@ class Page:
     """A page, or a piece of it."""
 
     rows: list[bytes] = field(default_factory=list)
-    """The JSON of its items, as far as the table or index has them."""
+    """The JSON of its items, with the attributes that the table or index has."""
     scanned: int = 0
     size: int = 0
     """Bytes examined."""
     reached: bytes | None = None
     """The key of the last row read; None if there is none."""
     last: bytes | None = None
-    """The same, if the page ended before the range; the next page starts after it."""
+    """The same key if the page ended before the range; the next page starts after it. Otherwise None."""
     rest: Range | None = None
     """The part of the range that the page still has to read; None at its end."""
     partition_sizes: dict[int, int] | None = None
-    """Bytes examined by partition, zero included, if the page was read with `partitions`."""
+    """The bytes examined in each partition, also zeros, if the page was read with `partitions`."""
     fetched_sizes: Sequence[int] = ()
     """Sizes of the items that had to be fetched from the table, for attributes a local index does not project."""
 
@@ -136,8 +136,8 @@ def page(
     partitions: Sequence[bytes] | None = None,
 ) -> Page:
     """Read the next piece of a page from the range's start (its end, if `reverse`). `before` is the part of the page
-    that was already read. With `fetch`, read whole items behind a local index. A page with more than 1 MB of these ends
-    early. `partitions` are the ends of partitions, in order: then the page has the bytes of each that was read."""
+    that was already read. With `fetch`, read whole items behind a local index; a page with more than 1 MB of these ends
+    early. `partitions` are the ends of partitions, in order; the page then has the bytes read of each."""
     if before is None:
         before = _NOTHING
     left = None if limit is None else limit - before.scanned

@@ -31,7 +31,7 @@ def load(cls: type[Any], stored: bytes) -> Any:
 
 
 def build(cls: type[Any], value: Any) -> Any:
-    """The record, from what `plain` returned."""
+    """The record from the result of `plain`."""
     kind: Any = cls
     return _builder(kind)(value)
 

@@ -1,9 +1,8 @@
 """Point-in-time recovery of a table: its settings and its window.
 
-While it is on, the table's change log keeps the old image of each change. So the table as it was at a moment is the
-table as it is, with each item that changed after the moment taken back to the old image of its first change since, see
-`moment`. No copies of the table are needed. A copy that is being made (of a backup, for example) needs the same of the
-log, from its moment to its end.
+While it is on, the table's change log keeps the old image of each change, from which `moment` computes the table's
+state at an earlier moment. No copies of the table are needed. A job that copies the table (for a backup, for example)
+needs the same images, from its moment until its end.
 """
 
 from __future__ import annotations
@@ -15,12 +14,12 @@ from atoll import limits
 
 DAY_MS = 24 * 3600 * 1000
 GRACE_MS = DAY_MS
-"""How long the log keeps changes after they have left the window: a restore may have begun just before."""
+"""How long the log keeps changes after they have left the window, for a restore that began just before."""
 
 
 @dataclass(frozen=True)
 class Recovery:
-    """Point-in-time recovery that is on."""
+    """The settings of a table whose point-in-time recovery is on."""
 
     enabled_ms: int
     days: int
@@ -46,15 +45,15 @@ class Window(NamedTuple):
     latest_ms: int
 
     def moment(self, asked_ms: int) -> int | None:
-        """The moment that a request for `asked_ms` means; None if it lies outside. Requests and answers have whole
-        seconds, so the window includes the second in which it begins."""
+        """The moment that a request for `asked_ms` means; None if it is outside the window. Requests and answers have
+        whole seconds, so the window includes the second in which it begins."""
         if asked_ms // 1000 < self.earliest_ms // 1000 or asked_ms > self.latest_ms:
             return None
         return max(asked_ms, self.earliest_ms)
 
 
 def window(recovery: Recovery, now_ms: int, *, lags: bool) -> Window:
-    """`lags`: the last minutes cannot be restored yet, as with the service."""
+    """The window now. `lags`: the last minutes cannot be restored yet, as with the service."""
     latest_ms = now_ms - limits.RECOVERY_LAG_MS if lags else now_ms
     earliest_ms = max(recovery.enabled_ms, now_ms - recovery.days * DAY_MS)
     return Window(earliest_ms, max(recovery.enabled_ms, latest_ms))

@@ -32,7 +32,7 @@ class Settings:
     control_plane_delay_ms: int = 0
     """How long CREATING, UPDATING and DELETING last."""
     error_style: str = "2026"
-    """classic or 2026: the envelope of validation errors of writes."""
+    """Either "classic" or "2026": the wording of validation errors."""
     ttl_delay_ms: int = 0
     """How long expired items stay before they are deleted."""
     ttl_rate: int | None = None
@@ -40,19 +40,19 @@ class Settings:
     strict_stream_readers: bool = False
     """Whether a third reader of a shard is throttled, as the service does."""
     quotas: bool = True
-    """Whether the account's quotas, and the budgets and cooldowns of changes of tables, are enforced."""
+    """Whether account quotas, and limits on how often a table may change, are enforced."""
     evaluates_policies: bool = False
     """Whether callers are authorized by policies."""
     throttling: str = "on"
-    """off; on: at the throughput of tables and indexes; full: at partitions, growth and account maxima, too."""
+    """Either "off", "on" (by the throughput of tables and indexes), or "full" (also by partition keys and growth)."""
 
 
 class Signal:
-    """Wakes those that wait for the next commit of this process."""
+    """Wakes tasks that wait for the next commit of this process."""
 
     def __init__(self) -> None:
         self.is_unused = True
-        """Nobody has waited yet."""
+        """No task has waited yet."""
         self._waiting: list[asyncio.Future[None]] = []
 
     def tell(self) -> None:
@@ -70,7 +70,7 @@ class Signal:
 
 
 class Neighbours(Protocol):
-    """The other regions, as far as tables of a region may have replicas in them."""
+    """The other regions that may have replicas of this region's tables."""
 
     def replicable(self, region: str) -> bool:
         """Whether tables may have replicas in the region of this name."""
@@ -80,10 +80,10 @@ class Neighbours(Protocol):
 
 
 class Replicas(Protocol):
-    """Copies of the store, which lag behind it."""
+    """Read-only copies of the store, which lag behind it."""
 
     async def read(self, fn: Callable[[Snapshot], T]) -> T:
-        """As the engine's."""
+        """As the engine's `read`."""
 
 
 class Refused(Exception):
@@ -106,6 +106,9 @@ class Buckets(Protocol):
 
     def level(self, number: int, rate: float) -> float: ...
 
+    def draw(self, number: int, rate: float, units: float, now_ms: int) -> bool:
+        """Take the units if the bucket is above zero; returns whether it was. `now_ms` is the time of the request."""
+
     def take(self, number: int, rate: float, units: float) -> None: ...
 
     def fill(self, number: int) -> None: ...
@@ -120,7 +123,7 @@ class KeyRanges(Protocol):
 
     @property
     def waits_until(self) -> float:
-        """Until then a write may have to wait for units."""
+        """The time until which a write may be throttled."""
 
     def exhausted(
         self,
@@ -139,7 +142,7 @@ class KeyRanges(Protocol):
     def take(
         self, table: Table, index: Index | None, kind: str, key: bytes, units: float, now_ms: int, whole: bool = True
     ) -> None:
-        """`whole`: the key is that of a row, and not only its beginning."""
+        """Charge units. Unless `whole`, the key is only the beginning of row keys."""
 
     def read(self, table: Table, key: bytes, units: float, now_ms: int) -> str | None: ...
 
@@ -149,13 +152,13 @@ class KeyRanges(Protocol):
 
 
 class Observer(Protocol):
-    """Sees what requests do at keys of rows; see `insights.observing`."""
+    """Observes the row keys of requests, for contributor insights; see `insights.observing`."""
 
     def throttled(self, table: Table, index: Index | None, key: bytes) -> None:
-        """A request was refused at this key. It may be called in a thread."""
+        """A request was throttled at this key. May be called in a thread."""
 
     def conditional(self, table: Table, key: bytes, *, failed: bool) -> None:
-        """A conditional write was decided."""
+        """A write with a condition was decided."""
 
 
 @dataclass(eq=False)
@@ -171,26 +174,27 @@ class Region:
     catalog: Catalog = field(default_factory=Catalog)
     readers: StreamReaderLimit = field(default_factory=StreamReaderLimit)
     replicas: Replicas | None = None
-    """For eventually consistent reads; None if the store has none."""
+    """Serve eventually consistent reads; None if the store has none."""
     database: Database | None = None
     """None unless the store is in PostgreSQL."""
     buckets: Buckets | None = None
     """None disables throttling."""
     key_ranges: KeyRanges | None = None
-    """None unless throttling is full, or a table is observed."""
+    """None unless throttling is "full", or a table has contributor insights."""
     observer: Observer | None = None
-    """None unless a table is observed."""
+    """None unless a table has contributor insights."""
     committed: Signal = field(default_factory=Signal)
     neighbours: Neighbours | None = None
     """None if tables cannot have replicas."""
     sibling: Callable[[str], Region] | None = None
-    """Another region of this node; None if there is none. Raises for one that this node does not serve."""
+    """Returns another region of this node; raises for one that the node does not serve. None if the node has one
+    region."""
     meter: Meter = field(default_factory=Meter)
     health: Health = field(default_factory=Health)
     throttled: set[tuple[str, str | None, str]] = field(default_factory=set)
-    """Table, index and kind of operation, whose throttling has been logged."""
+    """The table, index and kind (Read or Write) of each throttling that has been logged."""
     key: str = ""
-    """By which the node knows it: its name, after its account and a slash unless it is the default account's."""
+    """The region's key within the node: its name; for accounts other than the default one, `<account>/<name>`."""
     versions: HybridClock = field(init=False)
     _states: dict[Callable[[Region], Any], Any] = field(default_factory=dict)
 
@@ -201,8 +205,8 @@ class Region:
         self._has_greatest_time = False
 
     def state(self, kind: Callable[[Region], T]) -> T:
-        """What a service beside the tables keeps in memory of this region: made by `kind` at its first use, and again
-        when the store has changed behind it (`rewind`)."""
+        """The state that a service keeps in memory for this region. `kind` creates it at its first use, and again after
+        the store was set back (`rewind`)."""
         found: T | None = self._states.get(kind)
         if found is None:
             found = self._states[kind] = kind(self)
@@ -214,7 +218,7 @@ class Region:
 
     @property
     def charges_statements(self) -> bool:
-        """Whether the size of its statement bounds an update."""
+        """Whether an update's statement may be no larger than an item."""
         return self.settings.error_style == "2026" and self.name not in limits.REGIONS_WITHOUT_STATEMENT_SIZES
 
     def locate(self, damage: Damaged) -> str:
@@ -234,11 +238,12 @@ class Region:
         return self.engine.read(fn)
 
     def read_eventually(self, fn: Callable[[Snapshot], T]) -> Coroutine[Any, Any, T]:
-        """As `read`, perhaps without what was written last."""
+        """Like `read`, but possibly without the latest writes."""
         return self.read(fn) if self.replicas is None else self._read_replicas(self.replicas, fn)
 
     async def _read_replicas(self, replicas: Replicas, fn: Callable[[Snapshot], T]) -> T:
-        """Where a replica refuses, it may lack a table, or its newest definition: then ask the store itself."""
+        """Read from a replica. If that raises an error, the replica may lack a table or its newest definition: read the
+        store itself."""
         try:
             return await replicas.read(fn)
         except (ApiError, Corrupt, Unavailable):
@@ -252,7 +257,7 @@ class Region:
         return running if self.committed.is_unused else self._tell(running)
 
     def write(self, fn: Callable[[Transaction, Stamp], T]) -> Coroutine[Any, Any, T]:
-        """As `transact`, for functions that change items: each gets the stamp of its transaction."""
+        """Like `transact`, for functions that change items: each also gets the stamp of its transaction."""
         if self.catalog.misses and self.catalog.is_outdated:
             return self._learn(self.write, fn)
         if not self._has_greatest_time:
@@ -285,8 +290,8 @@ class Region:
         return result
 
     def rewind(self, last: int = 0) -> None:
-        """Clear state from after the current time: the clock was set back, and perhaps the store with it. `last` is the
-        time of the last version assigned."""
+        """Clear state from after the current time, because the clock was set back, and perhaps the store with it.
+        `last` is the time of the last assigned version."""
         self.catalog.forget()
         self.readers = StreamReaderLimit()
         self._states.clear()
@@ -296,7 +301,7 @@ class Region:
         if self.key_ranges is not None:
             self.key_ranges.forget()
         self.versions = HybridClock(self.clock, self.name, last)
-        self._has_greatest_time = False  # the store has it, as it is now
+        self._has_greatest_time = False  # the store has the time; read it again
 
     def arn(self, resource: str, service: str = "dynamodb") -> str:
         return str(Arn(service, self.name, self.settings.account, resource))

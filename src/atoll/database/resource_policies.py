@@ -1,4 +1,4 @@
-"""The resource policies of tables and streams, as they are stored.
+"""The stored resource policies of tables and streams.
 
     document 'resource-policy' TABLE [LABEL]
         policy       its text as the service shows it; null after a deletion
@@ -8,7 +8,7 @@
         before       the text before the change, null if there was none
         before_revision
 
-A change of a policy counts as a change of the catalog: whoever keeps decisions makes them again.
+A change of a policy counts as a change of the catalog, so cached decisions become invalid.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def put(tx: Transaction, table: str, stream: str | None, policy: ResourcePolicy)
 
 
 def drop(tx: Transaction, table: str) -> None:
-    """Delete those of a table and of its streams."""
+    """Delete the policies of a table and of its streams."""
     tx.delete_range(*fmt.documents_of(KIND, table))
 
 

@@ -44,7 +44,7 @@ class Throughput:
 
 @dataclass(frozen=True)
 class OnDemandThroughput:
-    """Optional maxima of an on-demand table, in units a second, as they were sent: None was never sent, -1 means no
+    """Optional maxima of an on-demand table, in units a second, as requests gave them: None if never given, -1 for no
     maximum."""
 
     max_read: int | None = None
@@ -76,9 +76,9 @@ class Index:
     space: int
     status: str = "ACTIVE"
     backfilling: bool = False
-    """It may lack entries of items that were there before it."""
+    """Whether the index may lack entries of items that existed before it."""
     due_ms: int = 0
-    """Until then CREATING, UPDATING shows; see Table.due_ms."""
+    """The time until which CREATING or UPDATING shows; see `Table.due_ms`."""
     throughput: Throughput | None = None
     on_demand: OnDemandThroughput | None = None
     warm: WarmThroughput | None = None
@@ -91,7 +91,7 @@ class Index:
         return "ACTIVE" if self.status == "UPDATING" and now_ms >= self.due_ms else self.status
 
     def filling_at(self, now_ms: int) -> bool:
-        """Whether the index is in its backfill phase, when its table is ACTIVE again."""
+        """Whether the index is in its backfill phase, in which its table is ACTIVE again."""
         return self.backfilling and now_ms >= self.due_ms
 
 
@@ -106,9 +106,9 @@ class Shard:
     """Hashes are the first 64 bits of a key's prefix: first_hash <= hash <= last_hash."""
     opened_ms: int
     first_sequence: int
-    """Its changes have numbers >= this."""
+    """The least number of its changes."""
     last_sequence: int | None = None
-    """The number at which it was closed, which no change has; None while it is open."""
+    """The number that closing it took, which no change has; None while it is open."""
     closed_ms: int | None = None
     parent_opened_ms: int | None = None
 
@@ -130,7 +130,7 @@ class Stream:
 class TimeToLive:
     attribute: str
     status: str
-    """ENABLING, ENABLED, DISABLING"""
+    """One of "ENABLING", "ENABLED" or "DISABLING"."""
     space: int
     changed_ms: int
 
@@ -150,7 +150,7 @@ class Change:
     table and in effect; the members below are those that descriptions still show."""
 
     concern: str
-    """A name in `api.concerns`."""
+    """The kind of change, a name in `api.concerns`."""
     due_ms: int
     index: str | None = None
     throughput: Throughput | None = None
@@ -175,7 +175,7 @@ class Table:
     created_ms: int
     status: str = "ACTIVE"
     due_ms: int = 0
-    """A transitional status ends by itself at this time."""
+    """The time at which a transitional status ends by itself."""
     indexes: tuple[Index, ...] = ()
     vector_indexes: tuple[VectorIndex, ...] = ()
     billing_mode: str = PROVISIONED
@@ -199,20 +199,20 @@ class Table:
     encryption_changes_ms: tuple[int, ...] = ()
     table_class_changes_ms: tuple[int, ...] = ()
     changes: tuple[Change, ...] = ()
-    """Those that were under way at the last change; see `under_way`."""
+    """The changes that were under way at the last change; see `under_way`."""
     tombstone_space: int | None = None
-    """Where deletions leave their versions; None if they leave nothing."""
+    """The space of tombstones, which deletions write; None without tombstones."""
     group: Group | None = None
     """Its replicas, if it has any. A table with replicas has a tombstone space."""
     recovery: Recovery | None = None
     """Point-in-time recovery, if it is on."""
     copies: tuple[str, ...] = ()
-    """The jobs that copy the table as it was at a moment."""
+    """The jobs that copy the table as it was at an earlier moment."""
     destinations: tuple[Destination, ...] = ()
     origin: Origin | None = None
-    """Where it is being restored from. Until that ends it is CREATING."""
+    """The source of a running restore; the table is CREATING until that ends."""
     shards: tuple[Shard, ...] = ()
-    """Those that are open, by first_hash."""
+    """The open shards, by first_hash."""
 
     def index(self, name: str) -> Index | None:
         return self._indexes_by_name.get(name)
@@ -229,7 +229,7 @@ class Table:
         return self.indexes + self.vector_indexes
 
     def projected_names(self, index: Index) -> frozenset[str]:
-        """The attributes in an index that does not project all."""
+        """The attributes that an index has unless it projects all."""
         return self._projected_names[index.name]
 
     @cached_property
@@ -247,7 +247,7 @@ class Table:
 
     @cached_property
     def online_indexes(self) -> tuple[Index | VectorIndex, ...]:
-        """Those that can be created and deleted while the table is in use."""
+        """The indexes that can be created and deleted while the table is in use."""
         return self.global_indexes + self.vector_indexes
 
     @cached_property
@@ -260,12 +260,19 @@ class Table:
         return fmt.space_prefix(self.space)
 
     @cached_property
+    def count_tally(self) -> bytes:
+        """The tally of its items."""
+        return fmt.count_counter(self.space)
+
+    @cached_property
+    def bytes_tally(self) -> bytes:
+        """The tally of their bytes."""
+        return fmt.bytes_counter(self.space)
+
+    @cached_property
     def item_key(self) -> Callable[[Item], bytes]:
         """A function that encodes an item's row key. The item must have all key attributes, of the right types."""
-        prefix, partition, sort = self.prefix, self.keys.encode_partition, self.keys.encode_sort
-        if not self.keys.sort:
-            return lambda item: prefix + partition(item)
-        return lambda item: prefix + partition(item) + sort(item)
+        return self.keys.encoder_behind(self.prefix)
 
     def decode_entry_key(self, index: Index, entry_key: bytes) -> Item:
         """The key attributes of the table and of the index, from the key of an entry."""
@@ -277,7 +284,7 @@ class Table:
         return {index.name: index.keys.followed_by(self.keys) for index in self.indexes}
 
     def partition_ends(self, space: int) -> Sequence[bytes] | None:
-        """Where the rows of each partition end, in the table's space or an index's; None if there is one partition."""
+        """The ends of the partitions' rows, in the table's space or an index's; None if there is only one partition."""
         return self._partition_ends[space] if len(self.shards) > 1 else None
 
     @cached_property
@@ -285,15 +292,13 @@ class Table:
         ends = {}
         for space in (self.space, *(index.space for index in self.indexes)):
             prefix, end = fmt.space_range(space)
-            ends[space] = [*(prefix + start for start in sorted(self._shard_starts)[1:]), end]
+            ends[space] = [*(prefix + start for start in sorted(self._shard_hashes)[1:]), end]
         return ends
 
     def log_of(self, row_key: bytes) -> tuple[bytes, bytes]:
         """The shard of this item's changes: the counter that numbers them, and the prefix of their keys."""
         logs = self._logs
-        if len(logs) == 1:
-            return logs[0]
-        return logs[bisect_right(self._shard_starts, fmt.hash_of(row_key)) - 1]
+        return logs[0] if len(logs) == 1 else logs[bisect_right(self._shard_starts, row_key) - 1]
 
     @cached_property
     def _logs(self) -> list[tuple[bytes, bytes]]:
@@ -302,6 +307,10 @@ class Table:
 
     @cached_property
     def _shard_starts(self) -> list[bytes]:
+        return [self.prefix + first for first in self._shard_hashes]
+
+    @cached_property
+    def _shard_hashes(self) -> list[bytes]:
         return [shard.first_hash.to_bytes(8, "big") for shard in self.shards]
 
     @cached_property
@@ -332,12 +341,18 @@ class Table:
         return of.warm or unwarmed(self.billing_mode, of.throughput)
 
     def units_per_second(self, index: Index | None = None) -> tuple[int | None, int | None]:
-        """The limits of the table or a global index in read and write units a second; None means no limit."""
+        """The throughput limits of the table or a global index, in read and write units a second; None means no
+        limit."""
         of = self if index is None else index
         if self.billing_mode == PROVISIONED:
             return (None, None) if of.throughput is None else (of.throughput.read, of.throughput.write)
         read, write = (None, None) if of.on_demand is None else (of.on_demand.max_read, of.on_demand.max_write)
         return None if read == -1 else read, None if write == -1 else write
+
+    @cached_property
+    def own_limits(self) -> tuple[int | None, int | None]:
+        """The limits of the table itself; see `units_per_second`."""
+        return self.units_per_second()
 
     @cached_property
     def limited(self) -> bool:
@@ -346,7 +361,7 @@ class Table:
 
     @cached_property
     def spaces(self) -> frozenset[int]:
-        """All that the table owns."""
+        """All spaces that the table owns."""
         found = {self.space, self.log_space, *(index.space for index in self.indexes)}
         found |= {space for index in self.vector_indexes for space in index.spaces}
         if self.ttl is not None:
@@ -356,7 +371,7 @@ class Table:
         return frozenset(found)
 
     def work(self) -> Iterator[tuple[int, bytes]]:
-        """The background work that the definition calls for, as (time in ms, kind); see `format`."""
+        """The background work that the definition requires, as (time in ms, kind); see `format`."""
         if self.status == "DELETING":
             yield self.due_ms, fmt.DELETE
             return

@@ -1,5 +1,4 @@
-"""Limit concurrent readers of a shard: the service throttles more than two, and so does Atoll if strict limits are
-on."""
+"""Limit concurrent readers of a shard to two, as the service does; only with `--strict-stream-readers`."""
 
 from __future__ import annotations
 

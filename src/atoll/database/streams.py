@@ -50,7 +50,7 @@ class StreamDescription:
     log_space: int
     created_ms: int
     due_ms: int
-    """Until then it is ENABLING, or DISABLING."""
+    """The time until which it is ENABLING or DISABLING."""
     first_shard: int
     end_shard: int | None = None
     disabled_ms: int | None = None
@@ -132,7 +132,8 @@ def _end(tx: Transaction, table: Table, now_ms: int, due_ms: int) -> None:
 
 
 def _free_label(tx: Transaction, table: str, now_ms: int) -> str:
-    """A label from the current time, or from a later millisecond if a stream of this table name has that label."""
+    """A label from the current time, or from a later millisecond if a stream of this table name already has that
+    label."""
     while tx.get(fmt.stream_key(table, label_of(now_ms))) is not None:
         now_ms += 1
     return label_of(now_ms)
@@ -189,7 +190,7 @@ def sequence_number(shard: int, sequence: int) -> str:
 
 
 def starting_number(shard: Shard) -> str:
-    """Less than the number of any change, so that a reader which begins *after* it reads every change."""
+    """A number less than any change's, so that a reader which starts *after* it reads every change."""
     return str(int(sequence_number(shard.number, shard.first_sequence)) - 1)
 
 

@@ -1,6 +1,6 @@
-"""Idempotency tokens: a transaction sent again with its token within ten minutes is answered, not repeated.
+"""Idempotency tokens: a transaction that is sent again with its token within ten minutes is not executed again.
 
-A token is stored in its own transaction, so it exists exactly if that transaction was committed.
+A token is stored in the transaction that it names, so it exists exactly if that transaction was committed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Token:
 
 
 def claim(tx: Transaction, token: str, fingerprint: str, now_ms: int) -> bool:
-    """Store the token; return whether the transaction still has to run."""
+    """Store the token; returns whether the transaction still has to run."""
     key = fmt.token_key(token)
     stored = tx.get(key)
     if stored is not None:

@@ -1,7 +1,7 @@
-"""Drop the tombstones that no replica needs any more: a background job of each replica, once an hour.
+"""Drop tombstones that no replica needs any more: an hourly background job of each replica.
 
-Each run raises the replica's floor: no change will be made here with a version up to that time. The others learn it,
-and drop the tombstones up to the least floor once every replica has read all changes up to it.
+Each run raises the replica's floor: this replica will make no change with a version up to that time. The others learn
+the floor. Once every replica has read all changes up to the least floor, each drops its tombstones up to it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ROWS = 1_000
 
 
 def drop(tx: Transaction, region: Region, stamp: Stamp, name: bytes) -> int | None:
-    """Job: look at some tombstones of a table."""
+    """Job: examine some tombstones of a table."""
     table = region.catalog.find(tx, name.decode())
     if table is None or table.group is None or table.tombstone_space is None or table.status == DELETING:
         return None

@@ -3,7 +3,7 @@
     ENABLING     every write maintains the index; `build` adds the existing items, a few in each transaction, and
                  stores its progress with them, so a crash loses nothing
     ENABLED      `delete_expired` deletes expired items with `writes.commit`
-    DISABLING    no item is deleted any more; then the index is discarded
+    DISABLING    no item is deleted any more; at the end the index is discarded
 
 Deletions cost no capacity. An item that expired more than five years ago is kept, as its time is probably a mistake.
 """
@@ -29,9 +29,10 @@ from atoll.storage.engine import Transaction
 BUILT_ITEMS = 500
 DELETED_ITEMS = 100
 LOOK_MS = 1_000
-"""How often a replica looks whether others have deleted their items."""
+"""How often a replica checks whether other replicas have deleted their items."""
 IDLE_MS = 3600 * 1000
-"""How often one that deletes none looks. When it begins to, its definition changes, which schedules a look."""
+"""How often a replica that deletes no items checks. When it may delete items, its definition changes, which schedules a
+check."""
 
 # Enabling and disabling. Each function returns the table to save.
 
@@ -42,7 +43,7 @@ def enable(tx: Transaction, region: Region, table: Table, attribute: str, now_ms
             raise ttl_errors.other_attribute(table.ttl.attribute)
         raise ttl_errors.already_enabled()
     _check_interval(region, table, now_ms)
-    if table.ttl is not None:  # still DISABLING, which may last for hours
+    if table.ttl is not None:  # it is still DISABLING, which may last for hours
         table = _without(tx, table, now_ms)
     status = "ENABLED" if _is_empty(tx, table) else "ENABLING"
     ttl = TimeToLive(attribute, status, catalog.new_space(tx), now_ms)
@@ -71,11 +72,11 @@ def follow(tx: Transaction, table: Table, attribute: str | None, now_ms: int) ->
 
 
 def _is_empty(tx: Transaction, table: Table) -> bool:
-    return tx.tally(fmt.count_counter(table.space)) == 0
+    return tx.tally(table.count_tally) == 0
 
 
 def _check_interval(region: Region, table: Table, now_ms: int) -> None:
-    """TTL may be changed once in about half an hour."""
+    """Refuse a second change of time to live within about half an hour."""
     if not region.settings.quotas:
         return
     if table.ttl_changed_ms is not None and now_ms < table.ttl_changed_ms + limits.TTL_CHANGE_INTERVAL_MS:
@@ -113,7 +114,7 @@ def build(tx: Transaction, region: Region, stamp: Stamp, name: bytes) -> int | N
 
 
 def _build(tx: Transaction, table: Table, ttl: TimeToLive) -> bool:
-    """Add some items to the index; return whether all are done."""
+    """Add some items to the index; returns whether all are done."""
 
     def visit(key: bytes, stored: bytes) -> None:
         expiry.apply(tx, table, ttl, key, None, Row(stored).item)
@@ -149,7 +150,7 @@ def _delete_expired(
     tx: Transaction, table: Table, ttl: TimeToLive, before: int, limit: int, stamp: Stamp
 ) -> tuple[int | None, bool, int]:
     """Delete items that expire before the second `before`. Returns the second at which the next item expires, whether
-    any of these items need not be looked at again, and how many were deleted."""
+    any of these items is finished, and how many were deleted."""
     oldest = fmt.expiry_start(ttl.space, max(0, before - limits.TTL_OLDEST_SECONDS))
     entries = [key for key, _ in tx.scan(oldest, fmt.space_range(ttl.space)[1], limit=limit + 1)]
     expiring = [_Expire.of(table, ttl, entry, before) for entry in entries]
@@ -168,8 +169,8 @@ def _delete_expired(
 
 @dataclass(slots=True)
 class _Expire:
-    """Deletes an item if it still expires at the expected second. Of a global table, the region that wrote the item
-    deletes it; others do so only if it does not."""
+    """Deletes an item if it still expires at the expected second. In a global table, the region that wrote the item
+    deletes it; others do so only if that region fails to."""
 
     table: Table
     key: Item
@@ -177,9 +178,9 @@ class _Expire:
     ttl: TimeToLive
     second: int
     entry: bytes
-    """Of the index."""
+    """The second in the expiry index."""
     elsewhere: frozenset[str]
-    """The regions whose items are left to them."""
+    """The regions that delete their own items."""
     cause: int = fmt.EXPIRY
     reads: ClassVar[int] = 0
     version: ClassVar[None] = None

@@ -31,7 +31,7 @@ from atoll.errors import values as value_errors
 from atoll.errors.multi import Cancelled, try_all
 from atoll.expressions.condition import Condition
 from atoll.expressions.update import Update as UpdateExpression
-from atoll.model import sets, values
+from atoll.model import values
 from atoll.model.comparison import items_equal
 from atoll.model.values import Item
 from atoll.storage.engine import Transaction
@@ -64,7 +64,7 @@ class Write(Protocol):
     def cause(self) -> int: ...
     @property
     def reads(self) -> int:
-        """How often `decide` goes over the item at most, beside reading it."""
+        """The most times that `decide` reads through the item after parsing it."""
 
     @property
     def version(self) -> Version | None:
@@ -130,7 +130,7 @@ class Update(_Conditional):
     key: Item
     row_key: bytes
     update: UpdateExpression | None
-    """None creates an item of just the key, or leaves it as it is."""
+    """None creates an item with only the key, or leaves an item unchanged."""
     condition: Condition | None = None
     show_item: bool = False
     cause: int = fmt.USER
@@ -161,14 +161,13 @@ class Update(_Conditional):
 
 
 def _grown(before: Item, after: Item, names: frozenset[str]) -> int:
-    """The number of bytes by which an update of these attributes changed the item. Refuses values nested too deeply.
-    Sets are sorted and valid already, and may have many members."""
+    """The change of the item's size in bytes by an update of these attributes. Refuses values nested too deeply."""
     removed = values.item_size({name: before[name] for name in names if name in before})
     changed = {name: after[name] for name in names if name in after}
-    added = 0
-    for name in [name for name, value in changed.items() if not sets.TYPES.isdisjoint(value)]:
-        added += values.item_size({name: changed.pop(name)})
-    return added + values.check_item(changed) - removed
+    documents = {name: value for name, value in changed.items() if "M" in value or "L" in value}
+    if documents:
+        values.check_item(documents)
+    return values.item_size(changed) - removed
 
 
 @dataclass(slots=True)
@@ -217,13 +216,13 @@ class Outcome:
     index_writes: Sequence[IndexWrite] = ()
     vector_writes: Sequence[VectorWrite] = ()
     saved: tuple[int, int] = (0, 0)
-    """By how much less than their sizes the images before and after count, since they have vectors."""
+    """The bytes to subtract from the sizes of the images before and after, because of their vectors."""
     collection_size: int | None = None
-    """Bytes of the item's collection, on tables with local indexes."""
+    """The size in bytes of the item's collection, on tables with local indexes."""
     found: Version | None = None
-    """Of a replicated change: the version of the item, or of its deletion, before."""
+    """For a replicated change, the stored version of the item or of its deletion."""
     is_outdated: bool = False
-    """A replicated change was not applied, since `found` is not smaller than its version."""
+    """A replicated change was not applied, because its version is not greater than `found`."""
 
     @property
     def table_bytes(self) -> int:
@@ -234,7 +233,7 @@ class Outcome:
 
 
 class Refused(Cancelled):
-    """At least one write's decision refused. Has the sizes in bytes of the items that the decisions saw."""
+    """At least one write's decision refused. `sizes` are the bytes of the items that the decisions saw."""
 
     def __init__(self, refusals: list[errors.ApiError | None], writes: Sequence[Write], sizes: list[int]) -> None:
         super().__init__(refusals)
@@ -352,38 +351,34 @@ def _prefetch_entries(
 
 
 def _apply(tx: Transaction, stamp: Stamp, write: Write, old: Row | None, decision: Decision) -> Outcome:
-    outcome = _applied(tx, stamp, write, old, decision)
-    if write.table.vector_indexes:
-        outcome.saved = vectors.saved_bytes(write.table, outcome.old), vectors.saved_bytes(write.table, outcome.new)
-    return outcome
-
-
-def _applied(tx: Transaction, stamp: Stamp, write: Write, old: Row | None, decision: Decision) -> Outcome:
     """Write the item's row and everything derived from it. `decision` is the write's decision on `old`, the stored
     row."""
-    version, group = write.version, write.table.group
+    table, version = write.table, write.version
     if isinstance(decision, _Unchanged):
-        return _unchanged(old)
+        return _unchanged(table, old)
     outcome = Outcome(old, decision)
     if version is not None:
         outcome.found = found = _stored_version(tx, write, old)
         if found is not None and found >= version and not (isinstance(write, Replicate) and write.force):
-            outcome = _unchanged(old)
+            outcome = _unchanged(table, old)
             outcome.found, outcome.is_outdated = found, True
             return outcome
-    elif group is not None and not group.accepts_writes:
-        raise replication_errors.is_read_replica(write.table.name, group.own, group.master)
+    elif table.group is not None and not table.group.accepts_writes:
+        raise replication_errors.is_read_replica(table.name, table.group.own, table.group.master)
     if not same(old, decision):
         _change(tx, stamp, write, outcome)
     elif version is not None:
         _store(tx, write, version, outcome)
-    if write.table.local_indexes:
-        outcome.collection_size = tx.tally(counters.collection(write.table, write.key))
+    if table.local_indexes:
+        outcome.collection_size = tx.tally(counters.collection(table, write.key))
+    if table.vector_indexes:
+        outcome.saved = vectors.saved_bytes(table, old), vectors.saved_bytes(table, outcome.new)
     return outcome
 
 
-def _unchanged(old: Row | None) -> Outcome:
-    return Outcome(old, Image(old.item, old.size, old.json) if old is not None else None)
+def _unchanged(table: Table, old: Row | None) -> Outcome:
+    saved = vectors.saved_bytes(table, old) if table.vector_indexes else 0
+    return Outcome(old, Image(old.item, old.size, old.json) if old is not None else None, saved=(saved, saved))
 
 
 def same(old: Row | None, new: Image | None) -> bool:
@@ -394,7 +389,7 @@ def same(old: Row | None, new: Image | None) -> bool:
         return False
     if old.json == new.json:
         return True
-    # Equal items consist of the same bytes, perhaps in another order. The low half of Adler-32 is the sum of bytes.
+    # Equal items consist of the same bytes, in any order. The low half of Adler-32 is the sum of bytes.
     if (adler32(old.json) ^ adler32(new.json)) & 0xFFFF:
         return False
     return items_equal(old.item, new.item)
@@ -421,14 +416,12 @@ def _change(tx: Transaction, stamp: Stamp, write: Write, outcome: Outcome) -> No
         outcome.vector_writes = vectors.apply(tx, table, row_key, old, new)
     if table.ttl is not None:
         expiry.apply(tx, table, table.ttl, row_key, old.item if old else None, new.item if new else None)
-    before = (old.size, old.json) if old is not None else None
-    after = (new.size, new.json) if new is not None else None
-    counters.count(tx, table, write.key, before, after, limited=write.version is None)
-    changes.append(tx, table, row_key, write.key, version, stamp, write.cause, before, after, previous)
+    counters.count(tx, table, write.key, old, new, limited=write.version is None)
+    changes.append(tx, table, row_key, write.key, version, stamp, write.cause, old, new, previous)
 
 
 def _stored_version(tx: Transaction, write: Write, old: Row | None) -> Version | None:
-    """The version of the item, or of its deletion; None if the table knows neither."""
+    """The version of the item or of its deletion; None if the table has neither."""
     if old is not None:
         return old.version
     space = write.table.tombstone_space

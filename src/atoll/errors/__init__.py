@@ -18,7 +18,7 @@ AVAILABILITY = "com.amazon.coral.availability#"
 
 
 class ApiError(Exception):
-    """An answer other than 200.
+    """An error answer to a client.
 
     `code` is the name without `prefix`; `fields` are further members besides `message`
     (`Item` of a failed condition, `CancellationReasons` of a transaction). `drifts`, `newer` and `everywhere`: see
@@ -53,10 +53,10 @@ class ApiError(Exception):
 
 
 class Layer(Enum):
-    """The part of the service that checks an operation's requests. It decides the wording since 2026."""
+    """The part of the service that checks an operation's requests. It determines the wording of errors since 2026."""
 
     OLDER = auto()
-    """Batches, transactions, Scan, PartiQL, the control plane: the words of before."""
+    """Batches, transactions, Scan, PartiQL, the control plane: the wording from before 2026."""
     READS = auto()
     """GetItem, BatchGetItem, Query."""
     WRITES = auto()
@@ -67,16 +67,16 @@ ENVELOPE = "1 validation error detected: "
 
 
 def enveloped_since_2026(error: ApiError, newer: str | None = None) -> ApiError:
-    """Mark a validation error that has an envelope since 2026 if a write gets it. `newer` is its text without the
-    envelope since then, if it is another."""
+    """Mark a validation error that writes report in an envelope since 2026. `newer` is its text since then, without the
+    envelope, if it differs."""
     error.drifts = True
     error.newer = newer
     return error
 
 
 def since_2026(error: ApiError, layer: Layer) -> ApiError:
-    """The error in DynamoDB's wording since 2026. `error.newer` replaces the message in the current layers, or
-    `everywhere`; errors that drift get the envelope for writes."""
+    """The error in DynamoDB's wording since 2026. `error.newer` replaces the message in the layers READS and WRITES, or
+    `everywhere`. Errors with `drifts` get an envelope in WRITES."""
     if layer is Layer.OLDER and not error.everywhere:
         return error
     text = error.message if error.newer is None else error.newer
@@ -86,14 +86,15 @@ def since_2026(error: ApiError, layer: Layer) -> ApiError:
 
 
 def keep_in_start_key(error: ApiError) -> ApiError:
-    """Mark a value error that is reported as it is, without the text around others: of an ExclusiveStartKey, or of a
-    statement in a transaction."""
+    """Mark a value error that is reported unchanged for an ExclusiveStartKey, and for a statement in a transaction.
+    Other errors get text around them there."""
     error.bare = True
     return error
 
 
 def fails_transaction(error: ApiError) -> ApiError:
-    """Mark an error that a transaction answers as its own. Others cancel it, and become one of its reasons."""
+    """Mark an error that fails a transaction's request as a whole. Other errors cancel the transaction and become one
+    of its reasons."""
     error.whole = True
     return error
 
@@ -113,7 +114,7 @@ def serialization(message: str | None = None) -> ApiError:
 
 
 def unknown_operation(name: str | None = None) -> ApiError:
-    """DynamoDB sends no message. Atoll names an operation that it does not serve."""
+    """The error for an operation that is not served. DynamoDB sends no message; Atoll names the operation."""
     return ApiError("UnknownOperationException", None if name is None else not_served(name), prefix=CORAL)
 
 
@@ -122,7 +123,7 @@ def not_served(what: str) -> str:
 
 
 def internal() -> ApiError:
-    """An internal failure; the client may retry. Nothing was acknowledged."""
+    """An internal failure. No write was acknowledged; the client may retry."""
     return ApiError("InternalServerError", "Internal server error", status=500)
 
 
@@ -144,8 +145,8 @@ def limit_exceeded(message: str) -> ApiError:
 
 
 class ConditionFailed(ApiError):
-    """`item` is the old item, if the request asked for it. `size` is the old item's size in bytes in any case, 0 if
-    there was none."""
+    """`item` is the old item, if the request asked for it. `size` is always the old item's size in bytes, 0 if there
+    was none."""
 
     def __init__(self, item: Any = None, size: int = 0) -> None:
         fields = None if item is None else {"Item": item}

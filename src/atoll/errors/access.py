@@ -8,7 +8,7 @@ from atoll.errors import ApiError, access_denied
 
 
 class Refused(Protocol):
-    """A decision that refuses."""
+    """The decision of policies to refuse a request."""
 
     @property
     def explicit(self) -> bool: ...

@@ -122,6 +122,22 @@ def unknown_children(arns: Sequence[str]) -> ApiError:
     return invalid(f"Could not save the composite alarm as alarms [{', '.join(arns)}] in the alarm rule do not exist")
 
 
+def unknown_suppressor(arn: str) -> ApiError:
+    return invalid(f"Could not save the composite alarm as the suppressor alarm {arn} does not exist")
+
+
+def suppressor_of_itself() -> ApiError:
+    return invalid("ActionsSuppressor must not name the alarm itself")
+
+
+def period_without_suppressor(name: str) -> ApiError:
+    return invalid(f"{name} needs an ActionsSuppressor")
+
+
+def suppressor_period_negative(name: str) -> ApiError:
+    return invalid_value(f"The parameter {name} must not be negative.")
+
+
 def scales(arn: str) -> ApiError:
     return invalid(f"A composite alarm cannot have the action {arn}")
 
@@ -168,7 +184,7 @@ def neither_metric_nor_expression(id: str) -> ApiError:
     return invalid(f"The element {id} of the metrics list must have exactly one of MetricStat and Expression.")
 
 
-# What Atoll does not have
+# Features that Atoll lacks
 
 
 def unsupported(what: str) -> ApiError:

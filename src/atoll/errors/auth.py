@@ -1,4 +1,4 @@
-"""Errors of browsers' requests and of signatures. DynamoDB checks signatures in the order of this module."""
+"""Errors of requests from browsers, and of signatures. DynamoDB checks signatures in the order of this module."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from atoll.errors import CORAL, ApiError
 
-# A browser's request. These are checked before a signature.
+# Requests from browsers; checked before the signature.
 
 
 def page_of_another_origin(origin: str) -> ApiError:
-    """Sandboxed pages and files have the origin `null`: to allow it would allow all of them."""
+    """Sandboxed pages and files have the origin `null`: allowing it would allow all of them."""
     example = "ORIGIN" if origin == "null" else origin
     return ApiError(
         "AccessDeniedException",
@@ -94,7 +94,7 @@ def expires_too_late(seconds: int) -> ApiError:
 
 
 def signature_expired(signed: str, oldest: str, now: str, allowed: str) -> ApiError:
-    """All three are basic ISO dates; `allowed` is a duration as in `15 min.`"""
+    """`signed`, `oldest` and `now` are basic ISO dates; `allowed` is a duration such as `15 min.`"""
     return _invalid(f"Signature expired: {signed} is now earlier than {oldest} ({now} - {allowed})")
 
 

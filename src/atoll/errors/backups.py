@@ -10,7 +10,7 @@ from atoll.errors import ApiError, access_denied, invalid_parameter, validation
 
 
 def table_not_found(name: str) -> ApiError:
-    """The backup operations have a code of their own for a missing table."""
+    """A missing table, with the code that only backup operations use."""
     return ApiError("TableNotFoundException", f"Table not found: {name}")
 
 
@@ -144,7 +144,7 @@ def target_restoring(table: str, source_arn: str) -> ApiError:
 
 
 def table_restoring(table: str) -> ApiError:
-    """Of CreateTable and DeleteTable."""
+    """The error of CreateTable and DeleteTable for a table that is being restored."""
     return ApiError("ResourceInUseException", f"Table is being used: {table}")
 
 

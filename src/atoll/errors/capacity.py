@@ -1,4 +1,4 @@
-"""Errors of throttling: a table or an index has used up its throughput, or the server its memory or connections."""
+"""Throttling errors: a table or index has exhausted its throughput, or the server its memory or connections."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ PROVISIONED = "ProvisionedThroughputExceeded"
 MAXIMUM = "MaxOnDemandThroughputExceeded"
 KEY_RANGE = "KeyRangeThroughputExceeded"
 ACCOUNT = "AccountLimitExceeded"
-"""What was exceeded, as the reasons of throttling name it."""
+"""The exceeded limits, as throttling reasons name them."""
 
 Exhausted = tuple[str, bool, str]
-"""The ARN of a throttled table or index, whether it is an index, and what it exceeded."""
+"""The ARN of a throttled table or index, whether it is an index, and the exceeded limit."""
 
 
 def exceeded(kind: str, exhausted: Sequence[Exhausted], *, on_demand: bool) -> ApiError:
@@ -63,7 +63,7 @@ _ACCOUNT_TEXT = (
 
 
 def memory_is_full() -> ApiError:
-    """Atoll's own, in the form of the service's throttling."""
+    """An error of Atoll's own, in the form of the service's throttling."""
     return _busy("The requests and answers in flight have reached --memory-limit; try again")
 
 

@@ -1,4 +1,4 @@
-"""Errors of UpdateTable and DeleteTable: what excludes what, in one request and with what is under way."""
+"""Errors of UpdateTable and DeleteTable: changes that exclude each other in one request, or a change under way."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ REQUIRED_MEMBERS = (
 
 
 def nothing_to_update(sent: Sequence[str] = ()) -> ApiError:
-    """`sent` are members that do not count, and that the text leaves out."""
+    """The request changes nothing. `sent` are its members that do not count; the text omits them."""
     members = [member for member in REQUIRED_MEMBERS if member not in sent]
     return validation(f"At least one of {', '.join(members)} or TableClass is required")
 
@@ -69,7 +69,7 @@ def throughput_required() -> ApiError:
 
 
 def throughput_on_demand() -> ApiError:
-    """Units beside a BillingMode of PAY_PER_REQUEST."""
+    """The request has units together with the BillingMode PAY_PER_REQUEST."""
     return invalid_parameter("ProvisionedThroughput cannot be specified when BillingMode is PAY_PER_REQUEST")
 
 
@@ -97,7 +97,7 @@ def warm_lower(member: str, index: str | None) -> ApiError:
 
 
 def _date(ms: int) -> str:
-    """Sunday, November 22, 2026 at 1:04:21 PM Coordinated Universal Time"""
+    """The date as in: Sunday, November 22, 2026 at 1:04:21 PM Coordinated Universal Time"""
     at = datetime.fromtimestamp(ms / 1000, UTC)
     hour = at.hour % 12 or 12
     return f"{at:%A, %B} {at.day}, {at.year} at {hour}:{at:%M:%S %p} Coordinated Universal Time"
@@ -113,7 +113,7 @@ def too_many_decreases(today: int, last_ms: int, next_ms: int) -> ApiError:
 
 
 def too_many_encryption_changes(count: int, now_ms: int, last_ms: int, next_ms: int) -> ApiError:
-    """The end, after the time of the last change, is assumed."""
+    """The part of the text after the time of the last change is assumed."""
     return limit_exceeded(
         f"Subscriber limit exceeded: Encryption mode changes are limited in the 24h window ending at {_date(now_ms)}. "
         f"After the first {limits.ENCRYPTION_CHANGES} change, each subsequent change in the same window can be "
@@ -249,7 +249,7 @@ def _schema(keys: Keys) -> str:
     return "Schema:[" + ", ".join(f"SchemaElement: key{{{name}:{type_}:{kind}}}" for name, type_, kind in keys) + "]"
 
 
-# What is under way. `indexes` are the indexes that are being created or deleted.
+# Changes under way. `indexes` are the indexes that are being created or deleted.
 
 
 def units_being_updated(table: str) -> ApiError:
@@ -289,7 +289,7 @@ def stream_while_index(table: str, indexes: Sequence[str], what: str) -> ApiErro
 
 
 def refused_while_class(action: str, table: str, table_class: str) -> ApiError:
-    """`action` is "change stream status". The others are assumed."""
+    """The text is known for the action "change stream status", and assumed for others."""
     return still_in_use(
         f"Can't {action} when a table class update is in progress. Table: {table} "
         f"TableClassUpdateInProgress: {table_class}"
@@ -297,19 +297,19 @@ def refused_while_class(action: str, table: str, table_class: str) -> ApiError:
 
 
 def class_while(cause: str, table: str) -> ApiError:
-    """`cause` is "stream status is". The others are assumed."""
+    """The text is known for the cause "stream status is", and assumed for others."""
     return still_in_use(f"Can't update table class when {cause} being updated. Table: {table}")
 
 
 def class_while_index(table: str, indexes: Sequence[str], what: str) -> ApiError:
-    """Assumed; `what` is created or deleted."""
+    """The text is assumed. `what` is created or deleted."""
     return still_in_use(
         f"Can't update table class when an index is being {what}. Table: {table} Indexes: [{', '.join(indexes)}]"
     )
 
 
 def maxima_while(cause: str) -> ApiError:
-    """`cause` is "stream status". The others are assumed."""
+    """The text is known for the cause "stream status", and assumed for others."""
     return still_in_use(f"OnDemandThroughput cannot be updated while {cause} update is in progress")
 
 
@@ -325,12 +325,12 @@ def encryption_being_updated() -> ApiError:
 
 
 def warm_under_maintenance() -> ApiError:
-    """DynamoDB's answer to warm throughput while an index is being created."""
+    """DynamoDB's error for warm throughput while an index is being created."""
     return ApiError("InternalServerError", "Table is under system maintenance, please try again later", status=500)
 
 
 def table_being_updated(table: str) -> ApiError:
-    """Assumed for changes whose refusal nobody has published."""
+    """The text is assumed for changes whose errors are unknown."""
     return still_in_use(f"Table is being updated: {table}")
 
 

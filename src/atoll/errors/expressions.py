@@ -189,8 +189,8 @@ def _value(value: dict[str, Any]) -> str:
 
 
 class KeyConditionFault(ApiError):
-    """A text that is no key condition, whatever the table. Since 2026, a Query reports it after the faults of all its
-    other expressions."""
+    """The text is no key condition of any table. Since 2026, a Query reports this after the faults of all its other
+    expressions."""
 
     def __init__(self, text: str) -> None:
         super().__init__("ValidationException", text, prefix=VALIDATE)
@@ -245,7 +245,7 @@ def key_condition_unsupported() -> ApiError:
 
 
 def hash_equality_required(name: str) -> ApiError:
-    """Of a key with several partition or sort attributes."""
+    """For a key with several partition or sort attributes."""
     return validation(f"HASH key attributes {name} must have equality conditions specified in the query")
 
 

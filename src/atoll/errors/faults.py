@@ -1,4 +1,4 @@
-"""Errors that faults on demand give, where no other part of Atoll does; and those of wrong rules."""
+"""Errors that only faults on demand cause, and errors of invalid rules."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from atoll.errors import AVAILABILITY, ApiError, validation
 
 
 class Dropped(Exception):
-    """The request gets no answer: its connection is to be closed."""
+    """The request gets no answer: the server closes its connection."""
 
 
 def conflict() -> ApiError:

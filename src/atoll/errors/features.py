@@ -12,7 +12,7 @@ def global_table_name_length() -> ApiError:
 
 
 def global_tables_of_2017() -> ApiError:
-    """The service makes none of them any more."""
+    """The service does not create global tables of 2017 any more."""
     return invalid_parameter(
         "DynamoDB global tables version 2017.11.29 is not supported. We recommend using DynamoDB global tables version "
         "2019.11.21, instead of version 2017.11.29 (Legacy)."
@@ -20,7 +20,7 @@ def global_tables_of_2017() -> ApiError:
 
 
 def global_table_not_found(name: str) -> ApiError:
-    """Of the operations of 2017."""
+    """For the operations of 2017."""
     return ApiError(
         "GlobalTableNotFoundException", f"Global table not found: Global table with name: '{name}' does not exist."
     )
@@ -56,7 +56,7 @@ def insights_of_inactive(what: str) -> ApiError:
 
 
 def bad_number(member: str, most: int) -> ApiError:
-    """Of the admin API."""
+    """For the admin API."""
     return validation(f"{member} has to be a number from 1 to {most}")
 
 
@@ -73,7 +73,7 @@ def foreign_account() -> ApiError:
 
 
 def resource_elsewhere(arn: str) -> ApiError:
-    """The resource is of another region or partition."""
+    """The resource belongs to another region or partition."""
     return validation(f"Invalid resource Arn: {arn}")
 
 

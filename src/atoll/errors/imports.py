@@ -1,4 +1,4 @@
-"""Errors of imports. The texts of the last five are assumed; the last four are of single records."""
+"""Errors of imports. The texts of the last five are assumed; the last four concern single records."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def no_item() -> ApiError:
 
 
 def condition_malformed() -> ApiError:
-    """Of a record of a bulk operation."""
+    """For a record of a bulk operation."""
     return validation("The record's condition is malformed")
 
 

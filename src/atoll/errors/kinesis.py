@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from atoll.errors import ApiError, validation
 
-# What describes a destination that could not be enabled.
+# The descriptions of a destination that could not be enabled.
 NO_PERMISSION = "User does not have a permission to use kinesis stream"
 ELSEWHERE = "The kinesis Arn used to enable kinesis replication belongs to a stream which is not in the current region"
 INACTIVE = "The kinesis Arn used to enable kinesis replication belongs to a stream which is not in Active state"

@@ -20,7 +20,7 @@ def duplicate_operations() -> ApiError:
 
 
 def transaction_too_large() -> ApiError:
-    """The service's text is known in part only."""
+    """The text is partly assumed."""
     return validation(f"The transaction payload's size cannot exceed {limits.TRANSACTION_BYTES} bytes")
 
 

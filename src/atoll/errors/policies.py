@@ -1,4 +1,4 @@
-"""Faults of policy documents, and refusals by policies."""
+"""Errors of policy documents, and refusals by policies."""
 
 from __future__ import annotations
 

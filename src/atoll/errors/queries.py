@@ -29,7 +29,7 @@ def select_all_projected_without_index() -> ApiError:
 
 
 def of_select(error: ApiError, of_query: bool) -> ApiError:
-    """An error of the members beside Select, whose text since 2026 has an envelope in Query and none in Scan."""
+    """An error of the members that go with Select. Since 2026 its text has an envelope in Query, and none in Scan."""
     text = error.message if error.newer is None else error.newer
     error.newer = f"{ENVELOPE}{text}" if of_query else text
     error.everywhere = True

@@ -94,11 +94,11 @@ def key_without_encryption() -> ApiError:
 
 
 def has_one_master(table: str) -> ApiError:
-    """Atoll's own."""
+    """An error of Atoll's own."""
     return validation(f"Table {table} has read replicas, which ReplicaUpdates cannot change.")
 
 
-# Global tables of 2017. The service makes none any more, so texts are assumed; codes are published.
+# Global tables of 2017. The service does not create them any more, so texts are assumed; codes are published.
 
 
 def is_global_table_of_2017() -> ApiError:

@@ -1,4 +1,4 @@
-"""Errors of Atoll's own about regions and replication: peers, links, the administration, replicas with one master.
+"""Atoll's own errors about regions and replication: peers, links, the admin API, replicas with one master.
 
 `not_served` and `served_by_peer` have DynamoDB's code. `errors.replicas` has the errors of DynamoDB's operations.
 """
@@ -12,12 +12,12 @@ from atoll.errors.auth import bad_scope
 
 
 def not_served(region: str) -> ApiError:
-    """As DynamoDB answers a signature for another region than its own."""
+    """DynamoDB's error for a signature that names another region."""
     return bad_scope(region=region)
 
 
 def served_by_peer(region: str, url: str) -> ApiError:
-    """The same, with the address at which the region is served."""
+    """The same, with the address of the server of the region."""
     error = bad_scope(region=region)
     return ApiError(error.code, f"{error.message} The region is served at {url}", prefix=error.prefix)
 
@@ -34,7 +34,7 @@ def no_peers() -> ApiError:
 
 
 def not_a_peer(error: ApiError) -> ApiError:
-    """The error of a signature, as one status for all."""
+    """Any error of a peer's signature, with a single status."""
     return ApiError(error.code, error.message, status=403, prefix=error.prefix)
 
 

@@ -90,12 +90,13 @@ def invalid_table_arn() -> ApiError:
 
 
 def invalid_region(name: str) -> ApiError:
-    """The region of a signature. DynamoDB knows its regions; Atoll only checks the form of the name."""
+    """The signature names no valid region. DynamoDB has a list of regions; Atoll only checks the form of the name."""
     return validation(f"Invalid region: {name}")
 
 
 def invalid_arn(part: str, arn: str) -> ApiError:
-    """A part of an ARN that stands for a table's name: AWS partition, AWS region, resource type."""
+    """A part of an ARN in the place of a table's name is invalid. `part` is AWS partition, AWS region or resource
+    type."""
     return violations([f"Invalid {part} in '{arn}'"])
 
 

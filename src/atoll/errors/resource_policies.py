@@ -35,7 +35,7 @@ def unknown_principal() -> ApiError:
 
 
 def unbounded() -> ApiError:
-    """As Block Public Access refuses it."""
+    """Block Public Access's refusal of a public policy."""
     return validation(
         "Resource-based policy grants unbounded access in one or more elements. "
         "Please revise the policy to ensure least-privilege form of access"

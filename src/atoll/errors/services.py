@@ -1,4 +1,4 @@
-"""Errors of the protocols that CloudWatch and other services beside DynamoDB speak."""
+"""Errors of the protocols of CloudWatch and other services than DynamoDB."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def unserved(what: str) -> ApiError:
 
 
 def unserved_operation(what: str) -> ApiError:
-    """A request for an operation that Atoll lacks, of a service that it has."""
+    """A request for an operation that Atoll lacks, in a service that it serves."""
     return ApiError("UnknownOperationException", f"Atoll does not serve {what}", prefix=CORAL)
 
 

@@ -18,7 +18,7 @@ def _invalid_token(message: str) -> ApiError:
 
 
 def not_authorized(principal: str, action: str, resource: str) -> ApiError:
-    """The same whether the role refuses or does not exist."""
+    """The caller may not act as the role; the text is the same if the role does not exist."""
     return _denied(f"User: {principal} is not authorized to perform: {action} on resource: {resource}")
 
 

@@ -132,7 +132,7 @@ def second_key_not_range() -> ApiError:
 
 
 def key_repeated_in_list() -> ApiError:
-    """In the keys of a global index that has more of them than a table may have."""
+    """An attribute occurs twice in a global index's keys; only if it has more keys than a table may have."""
     return validation("The KeySchema contains multiple key attributes with the same name")
 
 
@@ -253,7 +253,7 @@ def maximum_on_new_provisioned_table(member: str, index: str | None) -> ApiError
 
 
 def maximum_on_provisioned_table(member: str, index: str | None) -> ApiError:
-    """The text of UpdateTable."""
+    """The text is that of UpdateTable."""
     of = "" if index is None else f" for index : {index}"
     return invalid_parameter(
         f"{member} for OnDemandThroughput{of} cannot be specified when the table BillingMode is PROVISIONED"
@@ -318,7 +318,7 @@ def not_served(member: str) -> ApiError:
 
 
 def units_above_maximum(member: str, units: int, index: str | None, region: str) -> ApiError:
-    """The service calls the number the maximum of a table even where the units are those of an index."""
+    """The service's text names the maximum of a table, even if the units are those of an index."""
     of, part = ("", "table") if index is None else (f" for index {index}", "index")
     return limit_exceeded(
         f"The requested {member}{of}, {units}, is above the per {part} maximum for the account in {region}. Per table "

@@ -55,7 +55,7 @@ def computed_underflow() -> ApiError:
 
 
 def differently_read(older: ApiError, newer: ApiError) -> ApiError:
-    """A number that the two layers of the service refuse for different reasons."""
+    """A number that the two layers of the service refuse with different texts."""
     older.newer = newer.message if newer.newer is None else newer.newer
     return older
 
@@ -116,13 +116,13 @@ _SORTED_MEMBERS = 10_000
 
 
 def _in_order(members: Sequence[str]) -> list[str]:
-    """Sorted in parts, so that other threads run between them."""
+    """The members, sorted in parts, so that other threads can run in between."""
     parts = range(0, len(members), _SORTED_MEMBERS)
     return sorted(one for start in parts for one in sorted(members[start : start + _SORTED_MEMBERS]))
 
 
 def _to_first_repeat(members: Sequence[str]) -> list[str]:
-    """The members in quotes, up to the first that was there before."""
+    """The members in quotes, up to the first repeated one."""
     seen: dict[str, None] = {}
     for member in members:
         if member in seen:

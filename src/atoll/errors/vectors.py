@@ -20,7 +20,7 @@ from atoll.errors.tables import still_in_use
 
 
 def _unfit(detail: str) -> ApiError:
-    """The blank before the full stop is the service's."""
+    """The service's text has the blank before the full stop."""
     return validation(
         "One or more parameter values are not valid. One or more parameter values were invalid . " + detail
     )
@@ -98,7 +98,7 @@ def too_many() -> ApiError:
 
 
 def too_many_online() -> ApiError:
-    """The text of UpdateTable."""
+    """The text is that of UpdateTable."""
     return limit_exceeded(
         "Subscriber limit exceeded: Number of vector secondary indexes exceeds per-table limit of "
         f"{limits.VECTOR_INDEXES}"
@@ -146,7 +146,7 @@ def vector_is_key(existing: Sequence[tuple[str, str, str]], name: str, dimension
 
 
 def update_without_action() -> ApiError:
-    """The text is assumed, as the next one, from those of global indexes."""
+    """The texts of this and the next error are assumed from those of global indexes."""
     return invalid_parameter("One of VectorIndexUpdate.Create, VectorIndexUpdate.Delete must not be null")
 
 

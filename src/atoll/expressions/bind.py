@@ -121,7 +121,7 @@ class Bindings:
 
     def key_condition(self, text: str, *, late: bool = False) -> KeyConditionOf:
         """A function that resolves the condition once the table is known. Its arguments are the names and types of the
-        partition and sort attributes, in order. `late`: `finish` reports a text that is no key condition."""
+        partition and sort attributes, in order. `late`: only `finish` reports a text that is no key condition."""
         found: keyrange.Conditions
         try:
             found = self._program(_KEY_CONDITION, text, "KeyConditionExpression")

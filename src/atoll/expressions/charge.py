@@ -1,4 +1,4 @@
-"""The size of an update's statement, which in most Regions must not exceed an item's, whatever it writes.
+"""The size of an update's statement, which in most Regions must not exceed the size limit of an item.
 
     3 + the sum of its actions
     SET, ADD        19 + target + operand
@@ -27,17 +27,18 @@ _OPERATORS = {"+": 34, "-": 37, "if_not_exists": 39, "list_append": 37}
 
 
 class Charge(NamedTuple):
-    """A program's charge without the values of a request."""
+    """The size of an update's statement without the values of a request."""
 
     fixed: int
     uses: tuple[str, ...]
-    """The names of the values, each as often as it is used."""
+    """The names of the values, one for each use."""
 
     def exceeds(self, most: int, values: Mapping[str, AttributeValue], values_size: int) -> bool:
-        """`values_size` is the size of all values together: few updates come near the bound by it."""
+        """Whether the size exceeds `most`. `values_size`, the size of all values together, is checked first: few
+        updates come near the limit."""
         if self.fixed + values_size * len(self.uses) <= most:
             return False
-        sizes = {name: value_size(values[name]) for name in set(self.uses)}  # a long value may be used often
+        sizes = {name: value_size(values[name]) for name in set(self.uses)}  # each only once: it may be long
         return self.fixed + sum(sizes[name] for name in self.uses) > most
 
 

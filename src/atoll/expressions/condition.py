@@ -1,8 +1,8 @@
 """Conditions as programs, in two steps: compiled once from a resolved tree, then bound to the values of each request.
 
-Binding reads the request's constants (constants.py), so that a condition runs on each item of a page without doing so
-again. If an operand is missing or of another type, `=`, orderings, BETWEEN, IN, begins_with and contains are false.
-`<>` is always the negation of `=`. An item that does not exist is {}.
+Binding parses the request's constants once (constants.py), before the condition runs on each item of a page. If an
+operand is missing or of another type, `=`, orderings, BETWEEN, IN, begins_with and contains are false. `<>` is always
+the negation of `=`. An item that does not exist is {}.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ class Condition:
     values: Values
     attributes: frozenset[str]  # top-level names that the condition reads
     entered: frozenset[str]  # those of them with nested paths
-    reads: int  # how often it reads a path at most
+    reads: int  # the most times that it reads a path
     _test: Test | None = None
 
     def prepare(self) -> Test:
-        """Bind the condition. `matches` does so, too; large constants take a while."""
+        """Bind the condition, which takes a while with large constants. Otherwise `matches` binds it."""
         if self._test is None:
             self._test = self.bind(self.values)
         return self._test
 
     def prepare_once(self) -> Test:
-        """As `prepare`, for large constants: each is read once, however often the condition names it."""
+        """Like `prepare`, for large constants: each is read only once, however often the condition names it."""
         self.values = _Once(self.values)
         return self.prepare()
 
@@ -70,7 +70,7 @@ def program(resolved: tree.ConditionNode) -> Program:
 
 
 def reads(resolved: object) -> int:
-    """How many paths there are."""
+    """The number of paths."""
     return sum([isinstance(node, tree.PathOperand) for node in tree.walk(resolved)])
 
 
@@ -85,7 +85,7 @@ def entered(resolved: object) -> frozenset[str]:
 
 
 class _Once(dict[str, AttributeValue]):
-    """Values with the tests that were made of them."""
+    """Caches the tests made from values."""
 
     def __init__(self, values: Values) -> None:
         super().__init__(values)
@@ -93,7 +93,7 @@ class _Once(dict[str, AttributeValue]):
 
 
 def _made(values: Values, make: Callable[..., constants.Test], *of: AttributeValue) -> constants.Test:
-    """`make(*of)`, once for the same values."""
+    """`make(*of)`, called once for the same values."""
     if type(values) is not _Once:
         return make(*of)
     key = (make, *map(id, of))
@@ -127,7 +127,7 @@ def _bind(node: tree.ConditionNode) -> Bind:
             return _function(name, args)
 
 
-# Operands: constants are known as soon as the condition is bound, all others depend on the item only.
+# Operands: constants are known once the condition is bound; all others depend only on the item.
 
 
 def _is_constant(operand: tree.Operand) -> bool:

@@ -1,7 +1,7 @@
 """Tests of an item's value against constants of a request.
 
 A constant may have megabytes, and a page has many items. So each function here reads its constants once: it parses
-numbers, decodes binaries and hashes members. The test that it returns takes time by the item's value alone.
+numbers, decodes binaries and hashes members. The time of the returned test depends only on the item's value.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def equal_to(constant: AttributeValue) -> Test:
 
 
 def one_of(*constants: AttributeValue) -> Test:
-    """Whether a value equals one of the constants."""
+    """A test whether a value equals one of the constants."""
     flat: dict[str, set[Any]] = {}
     documents: set[Any] = set()
     for constant in constants:
@@ -62,7 +62,7 @@ def one_of(*constants: AttributeValue) -> Test:
 
 
 def _identity(value: AttributeValue) -> Any:
-    """Equal for equal values, and hashable."""
+    """A hashable form of a value, equal for equal values."""
     kind, content = _typed(value)
     if kind == "L":
         return "L", tuple(map(_identity, content))
@@ -112,7 +112,7 @@ def between(low: AttributeValue, high: AttributeValue) -> Test:
 
 
 def beginning_with(prefix: AttributeValue) -> Test:
-    """Whether a value begins with the constant."""
+    """A test whether a value begins with the constant."""
     kind, content = _typed(prefix)
     if kind == "S":
         return lambda value: "S" in value and value["S"].startswith(content)
@@ -123,7 +123,7 @@ def beginning_with(prefix: AttributeValue) -> Test:
 
 
 def prefix_of(whole: AttributeValue) -> Test:
-    """Whether the constant begins with a value."""
+    """A test whether the constant begins with a value."""
     kind, content = _typed(whole)
     if kind == "S":
         return lambda value: "S" in value and content.startswith(value["S"])
@@ -134,7 +134,7 @@ def prefix_of(whole: AttributeValue) -> Test:
 
 
 def containing(part: AttributeValue) -> Test:
-    """Whether a string, binary, set or list contains the constant."""
+    """A test whether a string, binary value, set or list contains the constant."""
     kind, content = _typed(part)
     data = a2b_base64(content) if kind == "B" else b""
 
@@ -150,7 +150,7 @@ def containing(part: AttributeValue) -> Test:
 
 
 def part_of(whole: AttributeValue) -> Test:
-    """Whether the constant contains a value, as a part of a string or binary or as a member."""
+    """A test whether the constant contains a value, as a part of a string or binary value, or as a member."""
     kind, content = _typed(whole)
     if kind == "L":
         return one_of(*content)

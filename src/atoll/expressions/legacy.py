@@ -81,7 +81,7 @@ def filter(given: Given | None, operator: str | None) -> Condition | None:
 
 
 def _check_count(given: Given | None) -> None:
-    """An expression may have as many operators as there may be conditions."""
+    """Limit the number of conditions to the number of operators that an expression may have."""
     if given is not None and len(given) > limits.EXPRESSION_OPERATORS:
         raise legacy_errors.too_many_conditions()
 

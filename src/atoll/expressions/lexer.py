@@ -6,9 +6,9 @@ Keywords are case-insensitive and shared by all kinds of expressions: even in a 
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from atoll.errors import expressions as errors
+from atoll.expressions.splitting import Token, split
 
 KEYWORDS = frozenset(["AND", "OR", "NOT", "BETWEEN", "IN", "SET", "REMOVE", "ADD", "DELETE"])
 END = "<EOF>"
@@ -27,26 +27,13 @@ _scan = re.compile(
 ).finditer
 
 
-class Token(NamedTuple):
-    kind: str  # the upper-case text of a symbol or keyword, else the name of the matching group
-    text: str
-    start: int
-
-
 def tokens(text: str) -> list[Token]:
-    """Always ends with an END token."""
-    found = []
-    for match in _scan(text):
-        kind, part = str(match.lastgroup), match.group()
-        if kind == "space":
-            continue
-        if kind == "symbol":
-            kind = part
-        elif kind == "name" and part.upper() in KEYWORDS:
-            kind = part.upper()
-        found.append(Token(kind, part, match.start()))
-    found.append(Token(END, END, len(text)))
-    return found
+    """Always ends with an END token. The kind of a keyword is its upper-case text."""
+    return split(text, _scan, _kind, (END, END))
+
+
+def _kind(group: str, text: str) -> str:
+    return text.upper() if group == "name" and text.upper() in KEYWORDS else group
 
 
 def unexpected(text: str, found: list[Token], index: int) -> errors.Fault:

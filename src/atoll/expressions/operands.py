@@ -124,7 +124,7 @@ class _Check:
     def operator(
         self, name: str, operands: tuple[tree.Operand, ...], allowed: frozenset[str] = TYPES
     ) -> list[str | None]:
-        types = list(map(self.node, operands))  # `map` takes no frame of Python's stack
+        types = list(map(self.node, operands))  # `map` takes no frame of Python's call stack
         if _OPERAND_COUNTS.get(name, len(operands)) != len(operands):
             raise errors.operand_count(name, len(operands))
         for type_ in types:
@@ -152,7 +152,7 @@ class _Check:
 
 
 def _collision(path: Path, seen: list[Path]) -> errors.Fault:
-    """The fault of a path that does not go with the paths before it."""
+    """The fault of a path that overlaps or conflicts with an earlier path."""
     for other in seen:
         if paths.overlap(path, other):
             return errors.paths_overlap(paths.text(path), paths.text(other))

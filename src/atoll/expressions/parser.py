@@ -23,8 +23,9 @@ from typing import TypeVar, cast
 from atoll import limits
 from atoll.errors import expressions as errors
 from atoll.expressions import tree
-from atoll.expressions.lexer import END, Token, tokens, unexpected
+from atoll.expressions.lexer import END, tokens, unexpected
 from atoll.expressions.reserved import is_reserved
+from atoll.expressions.splitting import Token
 
 COMPARATORS = frozenset(["=", "<>", "<", "<=", ">", ">="])
 CONDITION_FUNCTIONS = frozenset(
@@ -130,7 +131,7 @@ class _Parser:
             raise refusal()
 
     def too_many_functions(self) -> errors.Fault:
-        """DynamoDB knows functions and their operands before it counts operators."""
+        """Report faults of functions before too many operators, as DynamoDB does."""
         pairs = zip(self.tokens, self.tokens[1:], strict=False)
         names = [token.text for token, after in pairs if token.kind == "name" and after.kind == "("]
         for name in names:
@@ -345,5 +346,5 @@ def _check_operators(parsed: object) -> None:
 
 
 def _too_many_operators() -> errors.Fault:
-    # DynamoDB stops counting at the first operator too many.
+    # DynamoDB stops counting at the first excess operator.
     return errors.too_many_operators(limits.EXPRESSION_OPERATORS + 1)

@@ -8,7 +8,7 @@ from atoll.errors import expressions as errors
 from atoll.expressions import tree
 
 Conditions = tuple[tuple[str, str], ...]
-"""Attributes, each with the name of its value."""
+"""The attributes, each with the name of its value."""
 
 
 def conditions(resolved: tree.ConditionNode) -> Conditions:

@@ -136,7 +136,8 @@ def resolve(node: T, names: Mapping[str, str]) -> T:
 
 
 def _resolve(node: Any, names: Mapping[str, str]) -> Any:
-    """`map` takes no frame of Python's stack, so trees of several hundred levels are not too deep."""
+    """Resolve a subtree. `map` takes no frame of Python's call stack, so trees of several hundred levels are no
+    problem."""
     if isinstance(node, PathOperand):
         return PathOperand(tuple([names.get(part, part) if isinstance(part, str) else part for part in node.path]))
     if isinstance(node, tuple):

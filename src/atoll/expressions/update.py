@@ -31,17 +31,17 @@ class Program:
     flat: tuple[tuple[str, Compute], ...] | None  # the same steps, if no path is nested
     attributes: frozenset[str]
     entered: frozenset[str]  # top-level names of nested paths in the update or its operands
-    reads: int  # how often it reads or writes a path at most
+    reads: int  # the most times that it reads or writes a path
     assigned: Mapping[str, str]  # top-level name -> name of the value that SET, ADD or DELETE applies to it
     charge: Charge
 
 
-# An update of more paths is refused while it is computed, if its values are larger than an item.
+# With more paths than this, an update stops as soon as its values are larger than an item.
 _FEW = 4
 
 
 class _Sizes:
-    """Adds up the new values of an update. Measures each once, however often it is assigned."""
+    """Adds up the sizes of an update's new values. Measures each value once, however often it is assigned."""
 
     def __init__(self) -> None:
         self._known: dict[int, tuple[AttributeValue, int]] = {}
@@ -236,12 +236,12 @@ def _sum_or_union(old: AttributeValue | None, operand: AttributeValue) -> Attrib
     if type_ == "N":
         return {"N": numbers.add(present, content)}
     known = set(present)
-    # The members are sorted already, so that few are compared: a large set of numbers would take long.
+    # The members are already sorted, so few are compared: a large set of numbers would take long.
     return {type_: sets.ordered(type_, [*present, *(member for member in content if member not in known)])}
 
 
 def _difference(old: AttributeValue | None, operand: AttributeValue) -> AttributeValue | None:
-    """None if no member is left: DynamoDB has no empty sets."""
+    """The old set without the operand's members; None if no member is left, since DynamoDB has no empty sets."""
     if old is None:
         return None
     [(type_, content)] = operand.items()

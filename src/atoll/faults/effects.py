@@ -1,4 +1,4 @@
-"""The errors that faults give."""
+"""The errors and answers that faults cause."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def error(rule: Rule, region: Region, operation: str, body: Body, table: str, it
 
 
 def _of_items(rule: Rule, operation: str, body: Body, items: list[Named], refusal: ApiError) -> ApiError:
-    """The refusal itself; of a transaction its cancellation, which tells the items that the rule matches."""
+    """The refusal itself; for a transaction, a cancellation whose reasons mark the items that the rule matches."""
     if operation not in TRANSACTIONS:
         return refusal
     if operation == "ExecuteTransaction":

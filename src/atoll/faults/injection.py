@@ -1,9 +1,9 @@
 """The rules of a node, and the path of a request through them.
 
-A request that no rule concerns runs as ever, and without rules no request comes here. First all delays are waited for.
-Then the first rule that strikes with an error decides: the operation does not run, or, if the rule says so, it runs and
-its answer is lost. Otherwise the entries of a batch that are to stay unprocessed are taken out of it, and the operation
-runs, on an older state if a read is to be stale.
+A request that matches no rule runs normally; without rules, requests bypass this module. A matching request first waits
+for all delays. Then the first rule that strikes with an error decides: the operation does not run, or, if the rule says
+so, it runs and its answer is lost. Otherwise entries of a batch that shall stay unprocessed are removed from it, and
+the operation runs, on an older state if a read shall be stale.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MOST_RULES = 1_000
 
 
 class Faults:
-    """`shared`: several processes serve the clients, so there can be no rules."""
+    """The rules of a node. `shared`: several processes serve the clients, so there can be no rules."""
 
     def __init__(self, *, shared: bool = False) -> None:
         self.watchers: list[Callable[[bool], None]] = []
@@ -88,7 +88,7 @@ class Faults:
             watcher(bool(self._rules))
 
     def watch(self, regions: Sequence[Region]) -> None:
-        """Note the changes of these regions, if reads are to be stale."""
+        """Record the changes of these regions if a rule makes reads stale."""
         lags = [rule.delay_ms + rule.jitter_ms for rule in self._rules.values() if rule.fault == STALE]
         if lags:
             for region in regions:
@@ -105,7 +105,7 @@ class Faults:
     async def call(
         self, operation: str, function: Function, region: Region, body: Body, resources: Sequence[str]
     ) -> Any:
-        """Run an operation that touches these resources; see the module."""
+        """Run an operation on these resources, as the module describes."""
         self.watch([region])
         tables = {table_of(resource) for resource in resources}
         items = named(operation, body)
@@ -143,7 +143,7 @@ class Faults:
             return False
         if rule.index is None or body.get("IndexName") == rule.index:
             return True
-        # A throttled index holds up the writes of its table.
+        # A throttled index also throttles the writes of its table.
         writes = rule.reason is not None and rule.reason.startswith("IndexWrite")
         return writes and "IndexName" not in body
 
@@ -158,7 +158,7 @@ class Faults:
         return True
 
     def _taken_out(self, rule: Rule, region: Region, operation: str, body: Body, left: Body) -> Body:
-        """The batch without the entries that stay unprocessed, which are added to `left`."""
+        """The batch without the entries that stay unprocessed; these are added to `left`."""
         kept: Body = {}
         for given, part in body["RequestItems"].items():
             table = table_of(given)
@@ -200,7 +200,7 @@ def _is_global(region: Region) -> Callable[[str, str], bool]:
 
 
 async def _run_rest(operation: str, function: Function, region: Region, body: Body, left: Body) -> Any:
-    """The answer to a batch without the entries in `left`, which it returns as unprocessed."""
+    """Run a batch without the entries in `left`; its answer returns them as unprocessed."""
     member = "UnprocessedKeys" if operation == "BatchGetItem" else "UnprocessedItems"
     answer: Body = {"Responses": {}} if operation == "BatchGetItem" else {}
     if body["RequestItems"]:

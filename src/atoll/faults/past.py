@@ -1,8 +1,8 @@
-"""A region some time ago: what stale reads see.
+"""The earlier state of a region, for stale reads.
 
-While a rule asks for it, writes of a region note what each row was before. A stale read runs on a snapshot on which the
-rows of its tables that were changed since then are as they were. Definitions, counters and other tables are as they
-are now.
+While a rule asks for it, writes record the old value of each row that they change. A stale read runs on a snapshot in
+which recently changed rows of its tables have their old values. Definitions, counters and other tables have their
+present values.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from atoll.storage.engine import Snapshot, Transaction
 T = TypeVar("T")
 
 MOST_ROWS = 100_000
-"""Changes of more rows are forgotten: then reads are less stale."""
+"""The most changed rows that are recorded; beyond that, reads are less stale."""
 
 
 class Past:
-    """The changes of a region in the last while."""
+    """The recent changes of a region."""
 
     def __init__(self, region: Region) -> None:
         self._region = region
@@ -36,11 +36,11 @@ class Past:
         region.transact = self._transact  # type: ignore[method-assign]
 
     def end(self) -> None:
-        """Note nothing any more."""
+        """Stop recording."""
         del self._region.write, self._region.transact
 
     def view(self, spaces: Set[int], now_ms: int, lag_ms: int) -> Region:
-        """The region with the rows of these spaces as they were some time ago."""
+        """The region with the rows of these spaces as they were `lag_ms` ago."""
         rows: dict[bytes, bytes | None] = {}
         for changed_ms, key, before in reversed(self._changes):
             if changed_ms <= now_ms - lag_ms:
@@ -59,7 +59,7 @@ class Past:
         return view
 
     def forget(self, before_ms: int) -> None:
-        """Drop the changes until this time."""
+        """Drop the changes up to this time."""
         while self._changes and self._changes[0][0] <= before_ms:
             self._changes.popleft()
 
@@ -81,12 +81,12 @@ class Past:
 
 
 def _noting(tx: Transaction, noted: dict[bytes, bytes | None]) -> Any:
-    noted.clear()  # an earlier try was not applied
+    noted.clear()  # an earlier run of the function was not committed
     return _Noting(tx, noted)
 
 
 class _Noting:
-    """A transaction that notes what the rows that it changes were before."""
+    """A transaction that records the old values of the rows that it changes."""
 
     def __init__(self, tx: Transaction, noted: dict[bytes, bytes | None]) -> None:
         self._tx = tx
@@ -107,7 +107,7 @@ class _Noting:
 
 
 class _Before:
-    """A snapshot on which some rows are as they were."""
+    """A snapshot in which some rows have older values."""
 
     def __init__(self, snapshot: Snapshot, rows: dict[bytes, bytes | None], ordered: list[bytes]) -> None:
         self._snapshot = snapshot

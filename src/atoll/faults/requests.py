@@ -1,4 +1,4 @@
-"""Which items a request names. Bodies have a checked shape, but their values are as the client sent them."""
+"""Find the items that a request names. Bodies have a checked shape, but their values are as the client sent them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Named = tuple[str, Any]
 
 
 def table_of(resource: str) -> str:
-    """The name of a table that is named by its name or ARN."""
+    """The table's name, from its name or ARN."""
     arn = arns.parse(resource)
     return resource.partition("/")[0] if arn is None else arn.table
 
@@ -50,10 +50,13 @@ def _batch_written(body: Body) -> Iterator[Named]:
             yield name, written(request)
 
 
+_TRANSACTED = frozenset({"Get", "Put", "Update", "Delete", "ConditionCheck"})
+
+
 def _transacted(body: Body) -> Iterator[Named]:
     for entry in body["TransactItems"]:
-        for part in entry.values():
-            if part is not None:
+        for kind, part in entry.items():
+            if kind in _TRANSACTED and part is not None:  # other members are ignored
                 yield part["TableName"], part.get("Key") or part.get("Item")
 
 
@@ -70,7 +73,7 @@ _FOUND: dict[str, Callable[[Body], Iterator[Named]]] = {
 
 
 def is_consistent(operation: str, body: Body, index_is_global: Callable[[str, str], bool]) -> bool:
-    """Whether a read may not be stale."""
+    """Whether the read is strongly consistent, so that it must not be stale."""
     if operation == "BatchGetItem":
         return any(options.get("ConsistentRead") is True for options in body["RequestItems"].values())
     if operation == "ExecuteStatement" and not str(body["Statement"]).lstrip().upper().startswith("SELECT"):

@@ -1,4 +1,4 @@
-"""A rule: which requests a fault strikes, how often, and how. Pure but for its random numbers, which a seed decides."""
+"""A rule of faults: the requests that it strikes, how often, and how. Pure, except for random numbers from a seed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ STRIKES: dict[str, frozenset[str] | None] = {
     DROPPED: None,
     STALE: frozenset({"GetItem", "Query", "Scan", "BatchGetItem", "ExecuteStatement"}),
 }
-"""The operations that each fault can strike. None: any that a rule names, and those on items if it names none."""
+"""The operations that each fault can strike. None: any operations that a rule names; without names, those on items."""
 
 LIMITS = (PROVISIONED, KEY_RANGE, MAXIMUM, ACCOUNT)
 REASONS = [f"{of}{kind}{limit}" for of in ("Table", "Index") for kind in ("Read", "Write") for limit in LIMITS]
@@ -59,20 +59,20 @@ class Rule:
     index: str | None = None
     operations: frozenset[str] = frozenset()
     key: Item | None = None
-    """Attributes of the items that it strikes."""
+    """The key attributes of the items that it strikes."""
     probability: float = 1.0
     seed: int = 0
     count: int | None = None
-    """How often it still strikes; None is always."""
+    """How many more times it strikes; None means always."""
     reason: str | None = None
     delay_ms: int = 0
-    """Of latency; of stale reads, how old the state is."""
+    """The duration of the delay, or the age of the state of stale reads."""
     jitter_ms: int = 0
-    """How much more than that at most, at random."""
+    """The most random time that is added to it."""
     applied: bool = False
     """Whether the operation runs before the client gets the error."""
     injected: int = 0
-    """How often it struck."""
+    """The number of times it has struck."""
     random: Random = field(default_factory=Random)
 
     def concerns(self, region: str, operation: str) -> bool:
@@ -84,7 +84,7 @@ class Rule:
         return operation in (STRIKES[self.fault] or DATA)
 
     def strikes(self) -> bool:
-        """Draw lots, and count."""
+        """Decide at random whether it strikes, and count."""
         if self.count == 0 or (self.probability < 1 and self.random.random() >= self.probability):
             return False
         if self.count is not None:
@@ -93,7 +93,7 @@ class Rule:
         return True
 
     def duration_ms(self) -> int:
-        """This time's delay or lag."""
+        """The delay or age for one request."""
         return self.delay_ms + (self.random.randint(0, self.jitter_ms) if self.jitter_ms else 0)
 
     def holds_for(self, item: Item) -> bool:
@@ -101,7 +101,7 @@ class Rule:
         return self.key is None or all(item.get(name) == value for name, value in self.key.items())
 
     def shown(self) -> Body:
-        """The rule as JSON: what it was made of, and how often it struck."""
+        """The rule as JSON: its members, and how often it has struck."""
         given = {
             "id": self.id, "fault": self.fault, "region": self.region, "table": self.table, "index": self.index,
             "operation": sorted(self.operations) or None, "key": self.key, "reason": self.reason,
@@ -120,7 +120,7 @@ def _seconds(ms: int) -> float | None:
 
 
 def parse(body: Body, id_: str, operations: Sequence[str]) -> Rule:
-    """The rule of a request; `operations` are the names of all that there are."""
+    """The rule in a request; `operations` are the names of all operations."""
     unknown = [name for name in body if name not in _MEMBERS]
     if unknown:
         raise fault_errors.unknown_member(unknown, _MEMBERS)
@@ -139,7 +139,7 @@ def parse(body: Body, id_: str, operations: Sequence[str]) -> Rule:
 
 
 def _check_members(rule: Rule, body: Body) -> None:
-    """Refuse what would do nothing."""
+    """Refuse members without effect."""
     possible = STRIKES[rule.fault]
     useless = [] if possible is None else sorted(rule.operations - possible)
     if useless:

@@ -1,11 +1,11 @@
 """`atoll import` and `atoll export`: tables from and to files, over the public API alone.
 
-The endpoint may be any that speaks DynamoDB's protocol: the service, Atoll, DynamoDB Local. This package is a client,
-as `replicate` is, whose calls, rates and progress it shares.
+The endpoint may be any that speaks DynamoDB's protocol: the service, Atoll, DynamoDB Local. Like `replicate`, this
+package is a client; it uses the calls, rates and progress of `replicate`.
 
-items       attribute values as JSON, plain JSON, CSV and Parquet have them
-sources     the items of files: which format a file has, and how far it was read
-importing   files to a table; progress is stored beside them
+items       attribute values from DynamoDB JSON, plain JSON, CSV and Parquet
+sources     the items of files: the format of a file, and how far it was read
+importing   files to a table; its progress is stored in a file
 exporting   a table to files: a parallel scan, a file for each segment
 command     options, signals, exit codes
 """

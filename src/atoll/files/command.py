@@ -151,7 +151,7 @@ def _paths(names: Sequence[str]) -> Iterator[Path]:
 
 
 def _described(end: End, options: argparse.Namespace) -> dict[str, Any]:
-    """The table, or with --create what it will be."""
+    """The table's description; with --create, that of the table to be created."""
     from atoll.replicate import tables
     from atoll.replicate.failures import Failed
 

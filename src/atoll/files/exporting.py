@@ -3,10 +3,10 @@
     table.json                 the table's definition, as CreateTable takes it
     data/segment-000.json.gz   a line {"Item": {...}} for each item; a page of the scan is a member of the gzip file
     manifest.json              written last: the files with their sizes, counts and MD5
-    progress.json              while the export is under way: for each segment the last key and the size of its file
+    progress.json              during the export: for each segment the last key and the size of its file
 
-A run that was interrupted cuts the files to the sizes in `progress.json`, and scans on from there: so each page is
-written once. The items are as they were when the scan read them, not those of one moment.
+A run that resumes an interrupted one cuts the files to the sizes in `progress.json`, and continues the scan from there,
+so each page is written once. The items are as they were when the scan read them; the export is not a snapshot.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class FileExport:
         self._finish()
 
     def _begun(self) -> list[Part]:
-        """The segments of a run that was interrupted, with their files cut to what was done."""
+        """The segments of an interrupted run, with their files cut to the sizes in `progress.json`."""
         path = self._directory / PROGRESS
         if not path.exists():
             return []

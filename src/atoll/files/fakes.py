@@ -1,7 +1,6 @@
-"""Made-up values in place of real ones. Pure: the same value and key give the same fake, in every table.
+"""Replace real values by made-up ones. Pure: the same value and key give the same fake, in every table.
 
-A fake is drawn from an HMAC of the value, so without the key nobody can tell which value it stands
-for, or test a guess.
+A fake is derived from an HMAC of the value, so without the key nobody can find the value behind it, or test a guess.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ Value = dict[str, Any]
 HASH_CHARACTERS = 32
 NUMBER_DIGITS = 30
 TAG_CHARACTERS = 20
-"""Enough that fakes of billions of values differ."""
+"""The bytes of a tag: enough that fakes of billions of values differ."""
 
 _FIRST = (
     "Ada Alan Amara Anna Ben Bruno Carla Chen Clara David Dina Elena Emil Emma Farid Felix Fatima Grace Hana Hugo "
@@ -53,7 +52,7 @@ _WORDS = (
 
 
 class Drawn:
-    """Numbers drawn for a value: the same ones each time."""
+    """Pseudorandom numbers for a value, the same ones each time."""
 
     def __init__(self, key: bytes, purpose: str, value: bytes) -> None:
         self._key = key
@@ -62,7 +61,7 @@ class Drawn:
 
     @property
     def tag(self) -> str:
-        """Different for different values."""
+        """A text that differs for different values."""
         return self._seed.hex()[:TAG_CHARACTERS]
 
     def below(self, bound: int) -> int:
@@ -90,7 +89,7 @@ def _uuid(drawn: Drawn, text: str) -> str:
 
 
 def _shape(drawn: Drawn, text: str) -> str:
-    """Digits and letters become others; the rest stays."""
+    """Replace digits and letters by others; the rest stays."""
     return "".join(_like(drawn, character, first=at == 0) for at, character in enumerate(text))
 
 
@@ -118,7 +117,7 @@ FAKES: dict[str, Callable[[Drawn, str], str]] = {
     "shape": _shape,
 }
 UNIQUE = {"email", "uuid"}
-"""Fakes that differ for different strings."""
+"""The kinds of fakes that differ for different strings."""
 
 
 def fake(key: bytes, kind: str, value: Value) -> Value | None:
@@ -138,15 +137,15 @@ def _number(drawn: Drawn, content: str) -> str:
 
 
 def _bytes(type_: str, content: str) -> bytes:
-    """The same for equal values: 5 and 5.0 are the same number."""
+    """The bytes of a value, the same for equal values: 5 and 5.0 are the same number."""
     if type_ == "N":
-        with suppress(ArithmeticError):  # it is no number: the table will refuse it
+        with suppress(ArithmeticError):  # the text is no number: the table will refuse it
             content = str(Decimal(content).normalize())
     return f"{type_}:{content}".encode()
 
 
 def hashed(key: bytes, value: Value) -> Value | None:
-    """The keyed hash of a value, of the same type. A boolean has none: its hash would tell it."""
+    """The keyed hash of a value, of the same type. Booleans have none: with two values, a hash hides nothing."""
     ((type_, content),) = value.items()
     if type_ not in ("S", "N", "B"):
         return None if type_ == "BOOL" else value

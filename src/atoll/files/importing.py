@@ -1,7 +1,7 @@
 """Put the items of files into a table.
 
-A chunk of items is put by several threads, and then counted in the state file; so a run that was interrupted goes on
-with the next chunk of each file. It puts at most one chunk twice, which changes nothing.
+Several threads put a chunk of items; then the state file counts it. So an interrupted run resumes with the next chunk
+of each file. It puts at most one chunk twice, which changes nothing.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def unchanged(item: Item) -> Item:
 
 
 class State:
-    """How many items of each file were put: JSON, replaced as a whole."""
+    """The number of items that were put from each file: a JSON file, replaced as a whole."""
 
     def __init__(self, path: Path, table: str) -> None:
         self._path = path
@@ -72,7 +72,8 @@ def run(
     display: Display,
     change: Callable[[Item], Item],
 ) -> None:
-    """`names` are the attributes of the table's key. The items are changed before anything else sees them."""
+    """Import the files. `names` are the attributes of the table's key. `change` is applied to each item before anything
+    else."""
     state.load()
     counters.phase = "import"
     sizes = [source.path.stat().st_size for source in sources]
@@ -101,7 +102,7 @@ def run(
 
 
 def _batches(chunk: Sequence[Item], names: Sequence[str]) -> Iterator[list[dict[str, Any]]]:
-    """Of items with the same key the last one counts."""
+    """Batches of a chunk's items. Of items with the same key only the last one is put."""
     distinct: dict[Any, Item] = {}
     for item in chunk:
         if any(name not in item for name in names):

@@ -1,4 +1,4 @@
-"""Attribute values, from other forms. A binary value is base64, as in the JSON of the protocol."""
+"""Convert other forms of values to attribute values. A binary value is base64, as in the JSON of the protocol."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import re
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from datetime import date, datetime, time
-from decimal import Decimal
 from typing import Any
+
+from atoll.attribute_values import Unfit, attribute_value
 
 Value = dict[str, Any]
 Item = dict[str, Value]
@@ -23,14 +24,14 @@ _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,37})(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3
 
 
 class Invalid(Exception):
-    """Its text is the reason."""
+    """A value cannot be converted; the text is the reason."""
 
 
 # DynamoDB JSON
 
 
 def from_json(members: Mapping[str, Any]) -> Item:
-    """The item itself, if its values have the right form."""
+    """The item, after a check of its values."""
     return {name: _from_json(value) for name, value in members.items()}
 
 
@@ -57,7 +58,8 @@ def _from_json(value: Any) -> Value:
 
 
 def _canonical(text: str) -> str:
-    """Equal bytes have equal texts: the last character of base64 may have bits that do not count."""
+    """The canonical base64 of the text: the last character may have unused bits, but equal bytes must have equal
+    texts."""
     return b64encode(b64decode(text, validate=True)).decode()
 
 
@@ -65,35 +67,22 @@ def _canonical(text: str) -> str:
 
 
 def from_plain(members: Mapping[str, Any]) -> Item:
-    """A member that is None has no attribute."""
-    return {name: _from_plain(value) for name, value in members.items() if value is not None}
+    """An item from Python values; a member that is None gives no attribute."""
+    try:
+        return {name: attribute_value(value, _date) for name, value in members.items() if value is not None}
+    except Unfit as unfit:
+        raise Invalid(f"a value of the type {unfit} has no place in a table") from None
 
 
-def _from_plain(value: Any) -> Value:
-    if value is None:
-        return {"NULL": True}
-    if isinstance(value, bool):
-        return {"BOOL": value}
-    if isinstance(value, str):
-        return {"S": value}
-    if isinstance(value, (int, float, Decimal)):
-        return {"N": str(value)}
-    if isinstance(value, bytes):
-        return {"B": b64encode(value).decode()}
-    if isinstance(value, (datetime, date, time)):
-        return {"S": value.isoformat()}
-    if isinstance(value, list):
-        return {"L": [_from_plain(one) for one in value]}
-    if isinstance(value, dict):
-        return {"M": {str(name): _from_plain(one) for name, one in value.items()}}
-    raise Invalid(f"a value of the type {type(value).__name__} has no place in a table")
+def _date(value: Any) -> Value | None:
+    return {"S": value.isoformat()} if isinstance(value, (datetime, date, time)) else None
 
 
 # Text, as CSV gives it
 
 
 def from_text(text: str, type_: str | None) -> Value:
-    """A value of the type; None guesses numbers and booleans, if they have no other form."""
+    """A value of the type. None guesses: a text that is the only form of a number or boolean becomes one."""
     if type_ is None:
         if text in ("true", "false"):
             type_ = "BOOL"

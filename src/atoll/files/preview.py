@@ -1,4 +1,4 @@
-"""`atoll import --rules FILE --preview`: what rules make of items. Nothing is written."""
+"""`atoll import --rules FILE --preview`: show the effect of rules on some items. Nothing is written."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def lines(items: Iterable[Item], rules: Rules, count: int) -> Iterator[str]:
 
 
 def warning(rules: Rules) -> str | None:
-    """A rule that matches nothing may be mistyped, and then originals were imported."""
+    """A warning about rules that matched nothing: a path may be mistyped, and then original values were imported."""
     if not rules.unused:
         return None
     return printable(f"no item has {', '.join(rules.unused)}: are these rules mistyped?")

@@ -1,9 +1,9 @@
-"""Rules that replace personal data while files are imported. No original that a rule names reaches the table.
+"""Rules that replace personal data while files are imported. No original value that a rule matches reaches the table.
 
     key = "env:RULES_KEY"                  # or a file: the secret of hashes and fakes
 
     [tables.Users]                         # a name, or a pattern such as "Users-*"
-    others = "keep"                        # what no rule names: keep (default), hash or drop
+    others = "keep"                        # attributes without a rule: keep (default), hash or drop
 
     [tables.Users.rules]                   # by the path of the attribute
     pk = { split = "#", parts = ["keep", "hash"] }
@@ -14,7 +14,7 @@
     ssn = "drop"
 
 A hash or fake depends on the value, its type and the key, not on the table or the attribute. So references between
-items and tables stay. An action on a map, a list or a set applies to each value in it; drop and replace apply to
+items and tables stay valid. An action on a map, a list or a set applies to each value in it; drop and replace apply to
 it as a whole.
 """
 
@@ -41,14 +41,14 @@ _PART = re.compile(r"`([^`]+)`|\[(\d+|\*)\]|([^.\[\]`]+)")
 
 AttributePath = tuple[str | int | None, ...]
 Change = Callable[[Value], Value | None]
-"""The value in place of another one; None drops it."""
+"""Returns the replacement of a value; None drops it."""
 
 
 @dataclass(frozen=True)
 class Action:
     change: Change
     unique: str = ""
-    """The types of which different values become different ones: keys may have no other action."""
+    """The types for which different values stay different; keys may have only such actions."""
     whole: bool = False
     """Whether it changes a map, a list or a set as a whole, and not each value in it."""
 
@@ -57,7 +57,7 @@ class Action:
 
 
 Rule = tuple[AttributePath, str, Action]
-"""The rest of the path, the whole path as text, and what to do there."""
+"""The rest of the path, the whole path as text, and the action."""
 
 
 class Rules:
@@ -120,7 +120,7 @@ def _each(value: Value, change: Change) -> Value | None:
 
 
 def load(path: Path, table: str, keys: Mapping[str, str]) -> Rules:
-    """The rules of a table; `keys` are the attributes of its key, and their types. Raises Refused."""
+    """The rules of a table; `keys` has the types of its key attributes, by name. Raises Refused."""
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -145,7 +145,7 @@ def load(path: Path, table: str, keys: Mapping[str, str]) -> Rules:
 
 
 def _check_members(document: Any, known: set[str] | None, where: str) -> None:
-    """A table of the file, with no other members than these; None allows any."""
+    """Check that a TOML table has no other members than `known`; None allows any."""
     if not isinstance(document, dict):
         raise Refused(f"--rules: {where} must be a table")
     if known is not None and not document.keys() <= known:
@@ -153,7 +153,7 @@ def _check_members(document: Any, known: set[str] | None, where: str) -> None:
 
 
 class _Key:
-    """Read when the first rule needs it."""
+    """The secret key; read when the first rule needs it."""
 
     def __init__(self, source: Any, rules: Path) -> None:
         self._source = source
@@ -207,7 +207,7 @@ def _replacement(path: str, value: Any) -> Change:
 
 
 def _split(separator: str, actions: Sequence[Action]) -> Action:
-    """Change the parts of a string, each by its action; the last action is that of all further parts."""
+    """Change the parts of a string, each by its action; the last action applies to all further parts."""
 
     def change(value: Value) -> Value | None:
         if "S" not in value:

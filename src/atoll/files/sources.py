@@ -3,7 +3,7 @@
     .json .jsonl .ndjson    a JSON object a line: {"Item": {...}} with attribute values, or a plain object
     .csv .tsv               the first row has the names of the attributes; an empty field is no attribute
     .parquet                needs the extra `atoll[parquet]`
-    .db                     the file of DynamoDB Local; the table in it that is imported
+    .db                     the file of DynamoDB Local, of which one table is imported
 
 Files of JSON and CSV may be compressed: .gz, or .zst, which needs the extra `atoll[files]`.
 """
@@ -37,15 +37,15 @@ FIELD_CHARS = 1024**2
 class Source:
     path: Path
     table: str
-    """In a file that has several."""
+    """The table to read from a file with several."""
     types: Mapping[str, str]
-    """Of columns of CSV files. All others are guessed, or strings."""
+    """The types of CSV columns. Those of others are guessed, or string."""
     guesses: bool = True
     read: Callable[[], float] = field(default=lambda: 0.0)
-    """Which share of the file was read."""
+    """The share of the file that was read, from 0 to 1."""
 
     def items(self) -> Iterator[Item]:
-        """Raises `Failed`."""
+        """The items of the file. Raises `Failed`."""
         number = 0
         try:
             for item in self._rows():
@@ -134,7 +134,8 @@ class Source:
             raise Invalid(str(error)) from None
 
     def _local(self) -> Iterator[Item]:
-        """A table of DynamoDB Local has a table of its name, whose rows have the item as DynamoDB JSON."""
+        """Read a file of DynamoDB Local: each table is an SQLite table of its name, whose rows have items as DynamoDB
+        JSON."""
         quoted = '"' + self.table.replace('"', '""') + '"'
         with closing(sqlite3.connect(f"{self.path.resolve().as_uri()}?mode=ro", uri=True)) as file:
             ((total,),) = file.execute(f"SELECT count(*) FROM {quoted}")
@@ -146,7 +147,7 @@ class Source:
 
 
 def _check_text(item: Item) -> None:
-    """JSON can name halves of characters, which no text may have."""
+    """Refuse lone surrogates, which JSON can write but UTF-8 cannot."""
     try:
         orjson.dumps(item)
     except TypeError as error:

@@ -1,10 +1,10 @@
 """Contributor insights: the most accessed and the most throttled keys of tables and global indexes, and the conflicts
 of conditional writes by item.
 
-    sketch     the heaviest keys of a stream of them, in bounded memory
-    settings   which tables and indexes have insights, as stored; their states and rules
-    observing  what this process sees of requests, where insights are enabled
-    minutes    what was seen, by minute, as stored
-    upkeep     drops what is left of tables and indexes that are gone
-    reports    the contributors of a time, as the admin API and CloudWatch's rules show them
+    sketch     the heaviest keys of a stream of keys, in bounded memory
+    settings   the stored settings of tables and indexes with insights; their states and rules
+    observing  collects the accesses of this process's requests, where insights are enabled
+    minutes    the stored results, by minute
+    upkeep     drops the data of deleted tables and indexes
+    reports    the contributors in a time span, for the admin API and CloudWatch's rules
 """

@@ -1,5 +1,5 @@
-"""What was seen of a part in a minute: documents of the kind `insight-minutes`, by the spaces of the table and of the
-part, and by the minute. They are kept for three hours.
+"""The stored observations of a part (a table or global index) in a minute: documents of the kind `insight-minutes`, by
+the spaces of the table and of the part, and by the minute. They are kept for three hours.
 
     {"minute_ms": ..., "PKC": {"total": ..., "samples": ..., "unique": ..., "top": [[keys, weight], ...]}, "SKC": ...}
 
@@ -24,7 +24,7 @@ from atoll.storage.engine import Snapshot, Transaction
 
 KIND = "insight-minutes"
 KINDS = ("PKC", "SKC", "PKT", "SKT", "CONDITIONAL", "FAILED")
-"""The kinds of rules, and for the table the conditional writes by item, and those of them that failed."""
+"""The kinds of rules, and for tables the conditional writes by item, and the failed ones among them."""
 
 TOP = 100
 KEPT_MS = 3 * 3600 * 1000
@@ -36,7 +36,7 @@ Seen = dict[str, Any]
 def seen(
     sketches: Mapping[str, Sketch], examples: Mapping[bytes, bytes], table: Table, index: Index | None
 ) -> dict[str, Seen]:
-    """The document's content of these sketches."""
+    """The content of a document, from these sketches."""
     keys, found = settings.keys_of(table, index), {}
     for kind, sketch in sketches.items():
         if not sketch.samples:
@@ -84,7 +84,7 @@ def _sum(one: Seen, other: Seen) -> Seen:
 
 
 def drop(tx: Transaction, setting: Setting, before_ms: float) -> bool:
-    """Drop the minutes before this time; returns whether there are more."""
+    """Drop some of the minutes before this time; returns whether there are more."""
     old: list[int] = []
     for document in documents.listed(tx, KIND, settings.name(setting.table), settings.name(setting.part)):
         if document["minute_ms"] >= before_ms:
@@ -102,7 +102,7 @@ def _delete(tx: Transaction, setting: Setting, old: list[int], *, more: bool) ->
 
 
 def between(snapshot: Snapshot, setting: Setting, start_ms: int, end_ms: int) -> Iterator[dict[str, Any]]:
-    """The documents of the minutes that begin in this time."""
+    """The documents of the minutes that begin between these times."""
     names = settings.name(setting.table), settings.name(setting.part)
     after = (*names, _minute_name(start_ms - 1))
     for document in documents.listed(snapshot, KIND, *names, after=after):

@@ -1,11 +1,11 @@
-"""What this process sees of requests, where insights are enabled.
+"""Observe the accesses of this process's requests, for tables and indexes with insights.
 
-Requests charge their units at keys of rows (`KeyRanges`). While any table of a region has insights, an `Observed`
-stands in the place of the region's key ranges: it passes everything on, and adds what is charged to the sketches of
-the observed parts. Otherwise there is none, and nothing costs anything. Refusals and conditional writes are reported to
+Requests charge their units at row keys (`KeyRanges`). While any table of a region has insights, an `Observed` replaces
+the region's key ranges: it passes all calls on, and adds the charged units to the sketches of the observed parts.
+Without insights, nothing is observed and requests cost no more. Throttling and conditional writes are reported to
 `Region.observer`.
 
-Once a minute, and before they are read, the sketches are stored (`minutes`) and begin again.
+Once a minute, and before each report, the sketches are stored (`minutes`) and emptied.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ MINUTE_MS = 60_000
 _WRITE_WEIGHT = 3
 """A write unit counts as much as three read units."""
 _EVENTS = 10_000
-"""Refusals that wait for their place in the sketches; transactions in threads report them, too."""
+"""The most refusals that wait to be added to the sketches: transactions in threads report them, too."""
 
 
 class Part:
-    """The sketches of a table or of one of its global indexes. By the row's key, or its beginning."""
+    """The sketches of a table or of one of its global indexes, by row key or its beginning."""
 
     def __init__(self, setting: Setting, table: Table, index: Index | None) -> None:
         self.setting = setting
@@ -69,7 +69,7 @@ class Part:
 
 
 class Insights:
-    """`region.state(Insights)`."""
+    """The observations of a region: `region.state(Insights)`."""
 
     def __init__(self, region: Region) -> None:
         self._region = region
@@ -85,7 +85,7 @@ class Insights:
     # Settings
 
     async def refresh(self) -> None:
-        """Learn which parts have insights: another process may have changed it."""
+        """Read which parts have insights: another process may have changed that."""
         region, now_ms, learned = self._region, self._region.clock.now_ms(), self._learned
 
         def read(snapshot: Snapshot) -> tuple[tuple[list[Setting], int], list[tuple[Setting, Table, Index | None]]]:
@@ -133,13 +133,13 @@ class Insights:
             part.count("C", key, units * _WRITE_WEIGHT if kind == "Write" else units, whole=whole)
 
     def throttled(self, table: Table, index: Index | None, key: bytes) -> None:
-        """A request was refused at this key."""
+        """A request was throttled at this key."""
         space = table.space if index is None else index.space
         if space in self._parts and not fmt.is_hash_only(key):
             self._refusals.append((space, key))
 
     def conditional(self, table: Table, key: bytes, *, failed: bool) -> None:
-        """A conditional write was decided."""
+        """A write with a condition was decided."""
         part = self._parts.get(table.space)
         if part is not None and part.accesses:
             part.sketches["CONDITIONAL"].add(key, 1)
@@ -149,8 +149,8 @@ class Insights:
     # Minutes
 
     async def settle(self) -> int | None:
-        """Learn the settings, and store the minute if it has ended; returns the end of the present one if it has seen
-        anything."""
+        """Read the settings, and store the minute if it has ended; returns the end of the present minute if it has
+        observations."""
         await self.refresh()
         if self._minute_ms != _minute(self._region.clock.now_ms()):
             await self.flush()
@@ -158,7 +158,7 @@ class Insights:
         return self._minute_ms + MINUTE_MS if used else None
 
     async def flush(self) -> None:
-        """Store what was seen up to now."""
+        """Store the observations up to now."""
         async with self._flushing:
             while self._refusals:
                 space, key = self._refusals.popleft()
@@ -172,7 +172,7 @@ class Insights:
 
 
 class Observed:
-    """Key ranges that report what is charged; `limits` are those that limit it."""
+    """Key ranges that also count charged units; `limits` are the key ranges that limit requests."""
 
     def __init__(self, limits: KeyRanges | None, insights: Insights) -> None:
         self.limits = limits

@@ -1,7 +1,7 @@
-"""The contributors of a time: for the admin API, and for CloudWatch's rules.
+"""Report the contributors in a time span, for the admin API and for CloudWatch's rules.
 
-Weights of several minutes are added up from what each minute has stored: its heaviest keys. So a sum may miss a key in
-the minutes in which it was not among them.
+Weights of several minutes are sums over each minute's stored keys, which are its heaviest. So a key's sum lacks the
+minutes in which it was not among these.
 """
 
 from __future__ import annotations
@@ -57,12 +57,12 @@ class Rule:
 
     @property
     def counts(self) -> bool:
-        """Whether it counts events. Otherwise it adds up units."""
+        """Whether the rule counts events; otherwise it adds up units."""
         return self.kind.endswith("T")
 
 
 def observations(region: Region, snapshot: Snapshot) -> list[Observation]:
-    """Those that observe, sorted by table and index."""
+    """All tables and indexes with insights, sorted by table and index."""
     by_space = {one.part: one for one in settings.all_of(snapshot) if one.observes}
     if not by_space:
         return []
@@ -88,7 +88,7 @@ def rules(region: Region, snapshot: Snapshot) -> list[Rule]:
 
 
 async def overview(region: Region, table: str | None, start_ms: int, end_ms: int, most: int) -> list[Body]:
-    """What was seen of each observed table and index, or only of one table and its indexes."""
+    """The contributors of each table and index with insights, or only of one table and its indexes."""
     await region.state(Insights).flush()
 
     found = await region.read(lambda snapshot: observations(region, snapshot))
@@ -148,7 +148,7 @@ async def find_rules(region: Region) -> list[Rule]:
 
 
 def described(rule: Rule) -> Body:
-    """An item of DescribeInsightRules."""
+    """The rule as an item of DescribeInsightRules."""
     definition = {
         "Schema": {"Name": "CloudWatchLogRule", "Version": 1},
         "AggregateOn": "Count" if rule.counts else "Sum",
@@ -183,7 +183,7 @@ async def report(
 def _report(
     rule: Rule, documents: list[Body], time: tuple[int, int, int], most: int, metrics: Sequence[str], by_maximum: bool
 ) -> Body:
-    """`time`: start, end and period."""
+    """A report; `time` is its start, end and period."""
     start_ms, end_ms, period_ms = time
     by_period: dict[int, list[Seen]] = {}
     for document in documents:
@@ -224,7 +224,7 @@ def _report(
 
 
 def _datapoints(periods: Sequence[tuple[int, list[Seen]]], metrics: Sequence[str]) -> Iterator[Body]:
-    """One for each period, zeros too."""
+    """One datapoint for each period, zeros included."""
     for first_ms, seen in periods:
         weights = [weight for _, weight in merged([one["top"] for one in seen], minutes.TOP)]
         samples, total = sum(one["samples"] for one in seen), sum(one["total"] for one in seen)

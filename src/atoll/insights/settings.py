@@ -1,10 +1,9 @@
-"""Which tables and global indexes have contributor insights: documents of the kind `insights`, by the spaces of the
-table and of the part. Spaces are never reused, so a table or an index that is made again has none.
+"""The stored settings of contributor insights: documents of the kind `insights`, by the spaces of the table and of the
+part (the table or a global index). Spaces are never reused, so a recreated table or index has no settings.
 
     {"table": space, "part": space, "mode": ..., "enabled": bool, "changed_ms": ..., "due_ms": ..., "failed": bool}
 
-A change is under way until `due_ms`. A change has failed if its rules are more than the account may have; then nothing
-is observed.
+A change is under way until `due_ms`. It fails if the account would have too many rules; then nothing is observed.
 """
 
 from __future__ import annotations
@@ -94,7 +93,7 @@ def keys_of(table: Table, index: Index | None) -> KeySchema:
 
 
 def exceeds_rules(snapshot: Snapshot, tables: Iterable[Table], table: Table, index: Index | None, mode: str) -> bool:
-    """Whether the part's rules would be more than the account may have, beside those of all others."""
+    """Whether the part's rules, added to all others, would exceed the account's limit."""
     used = {setting.part: setting for setting in all_of(snapshot) if setting.observes}
     count = 0
     for one, part in parts(tables):

@@ -1,9 +1,9 @@
 """The heaviest keys of a stream, in bounded memory.
 
-A sketch counts exactly while it has room for all keys. When there are twice as many as it keeps, it drops the lighter
-half, and remembers the greatest weight that it has dropped. A key that comes (or comes back) later starts with that
-weight, as in the space-saving algorithm: no weight is ever too small, and none is too large by more than the total
-divided by `KEPT`. So every key heavier than that is there.
+A sketch counts exactly while it has room for all keys. When it has twice as many as it keeps, it drops the lighter
+half, and remembers the greatest dropped weight. A key that is added later starts with that weight, as in the
+space-saving algorithm: no weight is ever too small, and none is too large by more than the total divided by `KEPT`. So
+the sketch has every key heavier than that.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Sketch:
 
     @property
     def unique(self) -> int:
-        """About how many keys were added; exact while none was dropped."""
+        """The approximate number of different keys; exact while none was dropped."""
         if self._seen is None:
             return len(self.weights)
         empty = _BITS - sum(byte.bit_count() for byte in self._seen)
@@ -69,7 +69,7 @@ class Sketch:
 
 
 def merged(parts: Iterable[Iterable[tuple[str, float]]], most: int) -> list[tuple[str, float]]:
-    """The heaviest of several lists together."""
+    """The heaviest keys of several lists together."""
     found: dict[str, float] = {}
     for part in parts:
         for name, weight in part:

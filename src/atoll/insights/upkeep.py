@@ -1,4 +1,4 @@
-"""Drops what is left of tables and indexes that are gone. It runs in the process with the region's lease."""
+"""Drop the insights of deleted tables and indexes. Runs in the process that holds the region's lease."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ INTERVAL_MS = 60_000
 
 
 class InsightsUpkeep:
-    """The work of a region's evaluation."""
+    """The `Work` of a region's evaluation."""
 
     def __init__(self, region: Region) -> None:
         self._region = region
@@ -35,11 +35,11 @@ class InsightsUpkeep:
         return [setting for setting in found if setting.part not in spaces]
 
     async def stop(self) -> None:
-        """Nothing runs in the background."""
+        """Does nothing: no task runs in the background."""
 
 
 def _drop(tx: Transaction, setting: Setting) -> bool:
-    """Drop some minutes, and with the last the setting; returns whether there is more."""
+    """Drop some minutes, and the setting with the last one; returns whether there are more."""
     more = minutes.drop(tx, setting, float("inf"))
     if not more:
         settings.delete(tx, setting)

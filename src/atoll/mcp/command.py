@@ -8,8 +8,8 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from atoll.client.options import add_endpoint
-from atoll.options import Refused, port_number
-from atoll.shell.session import INTERRUPTED, connect
+from atoll.options import INTERRUPTED, Refused, port_number
+from atoll.shell.session import connect
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer

@@ -1,7 +1,7 @@
 """The protocol over HTTP, on this machine only: a bearer token is required, and Host and Origin must be local.
 
 The token keeps out other programs and users of the machine. The checks of Host and Origin keep out web pages, which a
-browser lets call this machine.
+browser allows to call this machine.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ App = Callable[[Scope, Any, Any], Awaitable[None]]
 
 
 def serve(server: MCPServer[Any], port: int, token: str) -> None:
-    """Until SIGINT or SIGTERM. Raises OSError if the port is in use."""
+    """Serve until SIGINT or SIGTERM. Raises OSError if the port is in use."""
     with socket.create_server((HOST, port)) as listening:
         config = uvicorn.Config(guarded(server, port, token), log_level="warning")
         uvicorn.Server(config).run([listening])

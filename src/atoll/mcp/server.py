@@ -1,4 +1,4 @@
-"""The tools in the Model Context Protocol, by its official library."""
+"""Offer the tools by the Model Context Protocol, with its official library."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def server(client: Client, *, writes: bool) -> MCPServer[Any]:
     for tool in (tools.list_tables, tools.describe_table, tools.query, tools.scan, tools.read_stream):
         found.add_tool(_telling(tool), annotations=reading, structured_output=False)
     found.add_tool(_telling(tools.sql), annotations=writing if writes else reading, structured_output=False)
-    if writes:  # moving the clock lets items expire
+    if writes:  # moving the clock makes items expire
         found.add_tool(_telling(tools.advance_clock), annotations=writing, structured_output=False)
     return found
 
 
 def _telling(tool: Callable[..., str]) -> Callable[..., str]:
-    """The tool, whose expected failures the assistant reads."""
+    """The tool, with expected failures turned into texts for the assistant."""
 
     @wraps(tool)
     def told(*arguments: Any, **named: Any) -> str:

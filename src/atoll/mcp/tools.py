@@ -1,4 +1,4 @@
-"""What an assistant may do with an endpoint. Every result is a text of bounded size, and costs bounded reads."""
+"""The tools of an assistant for an endpoint. Every result is a text of bounded size, and costs bounded reads."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from atoll.shell.values import Item, Value, plain_item, text
 MOST_ITEMS = 100
 MOST_TABLES = 100
 MOST_PAGES = 10
-"""Of a query or scan whose filter leaves few items: each page reads up to a megabyte."""
+"""The most pages of a query or scan whose filter keeps few items: each page reads up to a megabyte."""
 MOST_ROUNDS = 200
-"""Of readings of a stream."""
+"""The most calls that read a stream."""
 RESULT_CHARACTERS = 60_000
 VALUE_CHARACTERS = 2_000
 
@@ -34,7 +34,7 @@ _SELECT = re.compile(r"\s*select\b", re.IGNORECASE)
 
 
 class Tools:
-    """The methods are the tools; their names, parameters and documentation are what an assistant sees."""
+    """The methods are the tools; an assistant sees their names, parameters and docstrings."""
 
     def __init__(self, client: Client, *, writes: bool) -> None:
         self._client = client
@@ -96,7 +96,8 @@ class Tools:
         shown: list[str] = []
         for _ in range(MOST_PAGES):
             going_on = {} if token is None else {"NextToken": token}
-            # All calls have the same Limit: a page that is read again, for the rest of its items, is the same page.
+            # All calls have the same Limit, so that a page that is read again for the rest of its items is the same
+            # page.
             answer = self._client.call("ExecuteStatement", Statement=statement, Limit=MOST_ITEMS, **going_on)
             found = [*shown, *map(_shown, answer["Items"][skipped:])]
             fitting = min(_fitting(found), most)
@@ -137,7 +138,7 @@ class Tools:
         if filter_:
             request["FilterExpression"] = filter_of(filter_, placeholders)
         if select:
-            keys = [f"`{name}`" for name in key if name not in tops(select)]  # to read on after an item
+            keys = [f"`{name}`" for name in key if name not in tops(select)]  # needed to read on after an item
             request["ProjectionExpression"] = projection_of(", ".join([select, *keys]), placeholders)
         request |= placeholders.parameters()
         if start:
@@ -183,7 +184,7 @@ def _selected(shown: list[str], position: tuple[str | None, int] | None) -> str:
 
 
 def _items(items: list[Item], left: list[Item], end: dict[str, Value] | None, key: dict[str, str]) -> str:
-    """As many items as fit, and where to go on: after the last of them, or at the end of the page."""
+    """As many items as fit, and the key to continue from: that of the last of them, or the end of the page."""
     shown = list(map(_shown, items))
     fitting = _fitting(shown)
     if fitting < len(items) or left:
@@ -202,7 +203,7 @@ def _result(name: str, shown: Iterable[str], *, more: bool) -> str:
 
 
 def _fitting(parts: list[str]) -> int:
-    """How many fit into a result; one, at least."""
+    """The number of parts that fit into a result, at least one."""
     room = RESULT_CHARACTERS
     for at, part in enumerate(parts):
         room -= len(part) + 2

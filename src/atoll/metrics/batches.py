@@ -1,8 +1,8 @@
 """The encodings of datapoints in rows: batches of all series as they arrive, and blocks of one series.
 
 A batch is compressed JSON: for each series its namespace, name, dimensions and unit, and its datapoints. A block is
-compressed JSON too: the columns of the datapoints of one series, and the values that occurred, which its datapoints
-have in common. What follows from the values is left out. Both keep floats exactly.
+compressed JSON, too: the datapoints of one series in columns, and the list of values that occurred, which its
+datapoints share. Columns that can be computed from the values are omitted. Both keep floats exactly.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LEVEL = 1
 _BLOCK_LEVEL = 6
 
 DENSE = 200
-"""A block of more different values has the values of each datapoint by their places."""
+"""In a block with more different values than this, a datapoint refers to values by their places in the list."""
 
 
 def dump_batch(batch: Batch) -> bytes:
@@ -81,8 +81,8 @@ _EXACT = 1 << 53
 
 
 def _counts(own: Mapping[float, float], values: Sequence[float]) -> list[float]:
-    """How often each of the block's values occurred, if it has few; of more, the places of those that occurred, and how
-    often."""
+    """The counts of all of the block's values, if there are few; otherwise the places of values that occurred, with
+    their counts."""
     if len(values) <= DENSE:
         return [_short(own.get(value, 0)) for value in values]
     return [number for value in sorted(own) for number in (bisect_left(values, value), _short(own[value]))]

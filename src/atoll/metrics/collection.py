@@ -1,8 +1,8 @@
-"""Turns what this process measures into datapoints of `AWS/DynamoDB`.
+"""Turn the measurements of this process into datapoints of `AWS/DynamoDB`.
 
-Once a minute it takes what the meter has counted, and stores it as datapoints of that minute. A reader of metrics makes
-it do so at once: datapoints of one minute add up, so it does not matter how often. A minute without operations is not
-stored. What the store does not take is kept, for an hour at most, and stored later.
+Once a minute it takes the meter's counts and stores them as datapoints of that minute. A reader of metrics triggers
+this at once: datapoints of one minute add up, so any number of times is correct. A minute without operations is not
+stored. If the store refuses datapoints, they are kept for an hour at most, and stored later.
 """
 
 from __future__ import annotations
@@ -12,26 +12,27 @@ from collections import deque
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from atoll.capacity.meter import Key, Replicated, Tally
+from atoll.capacity.meter import Key, Replicated, Sent, Tally
 from atoll.database.region import Region
 from atoll.database.schema import Table
-from atoll.metrics.measured import COUNT, dynamodb, events, measured, replicated
+from atoll.metrics.measured import COUNT, dynamodb, events, measured, replicated, sent
 from atoll.metrics.series import MINUTE_MS, Datapoint, Series
 from atoll.metrics.store import Metrics
 
 UNSTORED = 60
-"""The number of minutes whose counts wait for the store."""
+"""The most minutes whose counts wait for the store."""
 
 
 class _Counted(NamedTuple):
     minute_ms: int
     taken: Mapping[Key, Tally]
     expired: Mapping[str, int]
+    sent: Mapping[str, Sent]
     arrived: Mapping[Series, list[Datapoint]]
 
 
 class Collection:
-    """`region.state(Collection)`."""
+    """The collection of a region: `region.state(Collection)`."""
 
     def __init__(self, region: Region) -> None:
         self._region = region
@@ -42,34 +43,41 @@ class Collection:
         self._flushing = asyncio.Lock()
 
     async def settle(self) -> int | None:
-        """Store minutes that have ended; returns the end of the present one if anything happened in it."""
+        """Store ended minutes; returns the end of the present minute if it has counts."""
         if self._unstored or self._minute_ms != _minute(self._region.clock.now_ms()):
             await self.flush()
         return self._minute_ms + MINUTE_MS if self._region.meter.is_used else None
 
     async def flush(self) -> None:
-        """Store what was measured up to now."""
+        """Store the measurements up to now."""
         async with self._flushing:
             minute_ms, self._minute_ms = self._minute_ms, _minute(self._region.clock.now_ms())
             meter = self._region.meter
             if meter.is_used:
-                counted = _Counted(minute_ms, meter.take(), meter.take_expired(), self._arrived(minute_ms))
-                self._unstored.append(counted)
+                taken, arrived = meter.take(), self._arrived(minute_ms)
+                self._unstored.append(_Counted(minute_ms, taken, meter.take_expired(), meter.take_sent(), arrived))
             while self._unstored:
                 await self._store(self._unstored[0])
                 self._unstored.popleft()
 
     async def _store(self, counted: _Counted) -> None:
-        minute_ms, taken, expired, arrived = counted
+        minute_ms, taken, expired, sent_to_streams, arrived = counted
         batch = measured(taken, await self._tables(taken), minute_ms)
         for table, deleted in expired.items():
             series = Series(dynamodb("TimeToLiveDeletedItemCount", TableName=table), COUNT)
             batch[series] = [events(minute_ms, deleted)]
+        for table, tally in sent_to_streams.items():
+            batch |= sent(table, tally, minute_ms)
         await self._region.state(Metrics).append({**batch, **arrived})
 
     async def _tables(self, taken: Mapping[Key, Tally]) -> dict[str, Table]:
-        """The tables whose definitions say where something counts: those with indexes, or whose streams were read."""
-        names = {table for table, index, operation in taken if table and (index or operation == "GetRecords")}
+        """The tables whose definitions say where something counts: those that were written to or have indexes, or whose
+        streams were read."""
+        names = {
+            table
+            for (table, index, operation), tally in taken.items()
+            if table and (index or tally.writes or operation == "GetRecords")
+        }
         if not names:
             return {}
         find = self._region.catalog.find
@@ -79,9 +87,8 @@ class Collection:
     def _arrived(self, minute_ms: int) -> dict[Series, list[Datapoint]]:
         found: dict[Series, list[Datapoint]] = {}
         for one in self._region.meter.replication():
-            key = one.table, one.source
-            for series, points in replicated(one, self._replicated.get(key), self._region.name, minute_ms).items():
-                found.setdefault(series, []).extend(points)
+            key = one.table, one.receiver
+            found |= replicated(one, self._replicated.get(key), minute_ms)
             self._replicated[key] = one
         return found
 

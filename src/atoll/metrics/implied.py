@@ -1,7 +1,8 @@
-"""Metrics whose datapoints follow from something else than what was measured, so that they cost no space.
+"""Metrics whose datapoints are computed from other facts than measurements, so that they cost no space.
 
-A table or index that is not used has consumed nothing in each minute since its table was made. Capacity is what the
-steps say at the end of each minute. The quotas of the account are constants.
+An unused table or index consumed 0 units in each minute since the table's creation. The capacity in a minute is that of
+the steps at its end. The quotas of the account are constants. The account's use of them, in a namespace of its own, is
+that of the steps, too.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from atoll.database.region import Region
 from atoll.database.schema import ON_DEMAND, Table
 from atoll.metrics import steps
 from atoll.metrics.measured import COUNT, PERCENT, READ_UNITS, WRITE_UNITS, dynamodb
-from atoll.metrics.series import MINUTE_MS, TABLES, Datapoint, Metric, single, united
+from atoll.metrics.series import MINUTE_MS, TABLES, USAGE, Datapoint, Metric, single, united
 from atoll.metrics.steps import ACCOUNT, MAXIMUM, PROVISIONED, Part, Step
 from atoll.storage.engine import Snapshot
 
@@ -27,10 +28,12 @@ class Rule(NamedTuple):
 
     kind: str
     place: int
-    """In the values of a step."""
+    """The place in the values of a step."""
     unit: str = COUNT
     whole: float | None = None
-    """The value is a percentage of this."""
+    """If set, the value is a percentage of this."""
+    least: float | None = None
+    """The value where the step has none."""
 
 
 READS, WRITES = limits.ACCOUNT_READ_UNITS, limits.ACCOUNT_WRITE_UNITS
@@ -46,6 +49,13 @@ RULES: Mapping[str, Rule] = {
     "MaxProvisionedTableWriteCapacityUtilization": Rule(ACCOUNT, 3, PERCENT, limits.TABLE_WRITE_UNITS),
 }
 
+USED: Mapping[str, tuple[Rule, float]] = {
+    "AccountProvisionedReadCapacityUnits": (Rule(ACCOUNT, 0, least=0), READS),
+    "AccountProvisionedWriteCapacityUnits": (Rule(ACCOUNT, 1, least=0), WRITES),
+    "TableCount": (Rule(ACCOUNT, 4), limits.TABLES),
+}
+"""The metrics of `AWS/Usage` by the resource that each counts, with the quotas."""
+
 QUOTAS: Mapping[str, float] = {
     "AccountMaxReads": READS,
     "AccountMaxWrites": WRITES,
@@ -57,21 +67,21 @@ CONSUMED = (READ_UNITS, WRITE_UNITS)
 
 
 TOGETHER = 10
-"""The metrics of one read, because each may have thousands of steps."""
+"""The most metrics of one read, because each may have thousands of steps."""
 
 
 class Line(NamedTuple):
-    """A metric that has a value in each minute: from these times on, up to the next. None is no value."""
+    """The values of a metric, each from its time up to the next time. None means no value."""
 
     unit: str
     values: Sequence[tuple[int, float | None]]
     only_gaps: bool = False
-    """It has a value only in periods in which nothing was measured."""
+    """Whether it has values only in periods without measurements."""
 
 
 async def lines(region: Region, metrics: Sequence[Metric]) -> list[Line | None]:
-    """For each metric, what it has besides what was measured."""
-    if not any(metric.namespace == TABLES for metric in metrics):
+    """For each metric, its datapoints besides measured ones."""
+    if not any(metric.namespace in (TABLES, USAGE) for metric in metrics):
         return [None] * len(metrics)
     known: dict[Metric, Line | None] = {}
     names = list(dict.fromkeys(metrics))
@@ -86,8 +96,6 @@ def _lines(region: Region, metrics: Sequence[Metric], snapshot: Snapshot) -> dic
 
 
 def _line(region: Region, snapshot: Snapshot, metric: Metric) -> Line | None:
-    if metric.namespace != TABLES:
-        return None
     part = _part(metric)
     if part is None:
         return None
@@ -98,7 +106,7 @@ def _line(region: Region, snapshot: Snapshot, metric: Metric) -> Line | None:
         return Line(COUNT, [(table.created_ms, 0.0)], only_gaps=True)
     if metric.name in QUOTAS and part == ("", ""):
         return Line(COUNT, [(0, QUOTAS[metric.name])])
-    rule = RULES.get(metric.name)
+    rule = _rule(metric)
     if rule is None or (rule.kind == ACCOUNT) != (part == ("", "")):
         return None
     return Line(rule.unit, [(step.since_ms, _value(rule, step)) for step in steps.steps(snapshot, part)])
@@ -107,9 +115,37 @@ def _line(region: Region, snapshot: Snapshot, metric: Metric) -> Line | None:
 def _part(metric: Metric) -> Part | None:
     """The table and index that the dimensions name, or the account; None if they name something else."""
     own = dict(metric.dimensions)
-    if own.keys() <= {"TableName", "GlobalSecondaryIndexName"} and ("TableName" in own or not own):
+    if metric.namespace == USAGE:
+        return ("", "") if _resource(metric) is not None else None
+    if (
+        metric.namespace == TABLES
+        and own.keys() <= {"TableName", "GlobalSecondaryIndexName"}
+        and ("TableName" in own or not own)
+    ):
         return own.get("TableName", ""), own.get("GlobalSecondaryIndexName", "")
     return None
+
+
+def _rule(metric: Metric) -> Rule | None:
+    resource = _resource(metric)
+    return RULES.get(metric.name) if resource is None else USED[resource][0]
+
+
+def _resource(metric: Metric) -> str | None:
+    """What a metric of `AWS/Usage` counts; None if it is none."""
+    resource = dict(metric.dimensions).get("Resource", "")
+    return resource if resource in USED and metric == usage(resource) else None
+
+
+def usage(resource: str) -> Metric:
+    dimensions = {"Class": "None", "Resource": resource, "Service": "DynamoDB", "Type": "Resource"}
+    return Metric(USAGE, "ResourceCount", tuple(dimensions.items()))
+
+
+def quota(metric: Metric) -> float | None:
+    """The quota of what a metric of `AWS/Usage` counts."""
+    resource = _resource(metric)
+    return None if resource is None else USED[resource][1]
 
 
 def _has_index(table: Table, name: str) -> bool:
@@ -118,12 +154,16 @@ def _has_index(table: Table, name: str) -> bool:
 
 
 def _value(rule: Rule, step: Step) -> float | None:
-    value = step.values[rule.place] if step.kind == rule.kind else None
-    return value if value is None or rule.whole is None else 100 * value / rule.whole
+    if step.kind != rule.kind or rule.place >= len(step.values):
+        return None
+    value = step.values[rule.place]
+    if value is None:
+        return rule.least
+    return value if rule.whole is None else 100 * value / rule.whole
 
 
 def points(line: Line, start_ms: int, end_ms: int, period_ms: int, origin_ms: int) -> list[Datapoint]:
-    """The datapoints of the periods with start <= time < end, as `aligned` would unite one a minute."""
+    """The datapoints of the periods with start <= time < end, as if `aligned` united one datapoint a minute."""
     found = []
     pieces = list(_pieces(line, start_ms, end_ms))
     first_ms = max(start_ms, pieces[0][0] - MINUTE_MS) if pieces else end_ms
@@ -146,8 +186,8 @@ def points(line: Line, start_ms: int, end_ms: int, period_ms: int, origin_ms: in
 
 
 def _pieces(line: Line, start_ms: int, end_ms: int) -> Iterator[tuple[int, int, float | None]]:
-    """From when to when each value holds, in whole minutes, of those that hold after the start: in a minute holds the
-    value of its end."""
+    """The values after the start, each with its first and last time in whole minutes. A minute has the value at its
+    end."""
     values = line.values
     for place in range(max(0, bisect_right(values, start_ms, key=_since) - 1), len(values)):
         since_ms, value = values[place]
@@ -164,12 +204,12 @@ def _since(value: tuple[int, float | None]) -> int:
 
 
 def current(tables: Iterable[Table], minute_ms: int) -> Iterator[tuple[Metric, Datapoint]]:
-    """What the metrics that follow from these tables are now."""
+    """The present values of the metrics that follow from these tables."""
     known = {table.name: table for table in tables}
     values = dict(steps.current(known))
     for metric in listed(known):
         part = _part(metric)
-        rule = RULES.get(metric.name)
+        rule = _rule(metric)
         value: float | None = QUOTAS.get(metric.name, 0.0)
         if rule is not None and part is not None:
             value = _value(rule, Step(0, *values[part])) if part in values else None
@@ -191,5 +231,6 @@ def listed(tables: Mapping[str, Table]) -> Iterator[Metric]:
         yield from (dynamodb(name, **part) for part in parts for name in (*CONSUMED, *more))
     if tables:
         yield from (dynamodb(name) for name in QUOTAS)
+        yield from map(usage, USED)
     if is_provisioned:
         yield from (dynamodb(name) for name, rule in RULES.items() if rule.kind == ACCOUNT)

@@ -1,23 +1,27 @@
-"""From what the meter has counted in a minute to datapoints of `AWS/DynamoDB`, with DynamoDB's names and units. Pure.
+"""Convert the meter's counts of a minute to datapoints of `AWS/DynamoDB`, with DynamoDB's names and units. Pure.
 
-An event has a datapoint only in minutes in which it occurred. Units, and what a request returned, have the least and
-the greatest value of a request; a latency has all values, in classes (see `Tally`). What local indexes consume is their
-table's.
+An event has a datapoint only in minutes in which it occurred. Datapoints of units and returned items have the least and
+the greatest value of a request; those of latencies have all values, in classes (see `Tally`). Units of local indexes
+count on their table.
+
+Writes to a global table are published twice: in all, and by their source. So are operations that run PartiQL
+statements: in all, and by the kind of statement.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
-from atoll.capacity.meter import Key, Replicated, Tally
+from atoll.capacity.meter import APPLYING, Key, Replicated, Sent, Tally
 from atoll.database.schema import Table
-from atoll.metrics.series import TABLES, Datapoint, Metric, Series, of_values, united
+from atoll.metrics.series import TABLES, Datapoint, Metric, Series, of_values, single, united
 
 COUNT, MILLISECONDS, PERCENT, BYTES = "Count", "Milliseconds", "Percent", "Bytes"
 READ_UNITS, WRITE_UNITS = "ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits"
 SEARCHED, WRITTEN = "VectorSearchRequestBytes", "VectorWriteRequestBytes"
-"""Of vector indexes, which cost no units. CloudWatch's names of these metrics are assumed."""
+"""The metrics of vector indexes, which cost no units. These names are assumed."""
 
 TIMED = frozenset(
     {
@@ -26,8 +30,14 @@ TIMED = frozenset(
         "GetRecords", "SearchVectors",
     }
 )  # fmt: skip
-"""The operations with metrics of their own."""
+"""The operations that have metrics with their name."""
 RETURNING = frozenset({"Query", "Scan", "ExecuteStatement", "SearchVectors"})
+
+CUSTOMER, GLOBAL_TABLE = "Customer", "GlobalTable"
+"""Who wrote: a client, or another region of a global table."""
+
+DELEGATED = "ChangeDataCapture"
+"""The value of DelegatedOperation for changes that are sent to Kinesis. CloudWatch's value is assumed."""
 
 _REASON = re.compile("(?:Table|Index)(Read|Write)(.+)Exceeded").fullmatch
 
@@ -36,7 +46,7 @@ Found = tuple[str, str, dict[str, str], Datapoint]
 
 
 def measured(taken: Mapping[Key, Tally], tables: Mapping[str, Table], minute_ms: int) -> dict[Series, list[Datapoint]]:
-    """The datapoints of a minute; `tables` are those of the region, as far as they are known."""
+    """The datapoints of a minute; `tables` are the known tables of the region."""
     found: dict[Series, list[Datapoint]] = {}
     for key, tally in taken.items():
         for name, unit, dimensions, point in _of_tally(key, tally, tables.get(key[0]), minute_ms):
@@ -63,16 +73,19 @@ def _of_tally(key: Key, tally: Tally, table: Table | None, minute_ms: int) -> It
         of_part = {**of_table, "VectorIndexName": index}
         read, written, unit = SEARCHED, WRITTEN, BYTES
     if tally.reads:
-        point = Datapoint(minute_ms, tally.read_units, tally.reads, tally.least_read, tally.most_read)
-        yield read, unit, of_part, point
+        yield read, unit, of_part, _units(minute_ms, tally.reads)
     if tally.writes:
-        point = Datapoint(minute_ms, tally.write_units, tally.writes, tally.least_written, tally.most_written)
+        point = _units(minute_ms, tally.writes)
         yield written, unit, of_part, point
+        if written == WRITE_UNITS and table is not None and table.group is not None:
+            yield written, unit, {**of_part, "Source": GLOBAL_TABLE if operation == APPLYING else CUSTOMER}, point
     for reason, count in tally.reasons.items():
         parsed = _REASON(reason)
         if parsed is not None:
-            for throttled in (parsed[1], parsed[1] + parsed[2]):
-                yield f"{throttled}ThrottleEvents", COUNT, of_part, events(minute_ms, count)
+            by_reason = parsed[1] + parsed[2]
+            yield f"{parsed[1]}ThrottleEvents", COUNT, of_part, events(minute_ms, count)
+            of_reason = of_table if by_reason == "WriteAccountLimit" else of_part
+            yield f"{by_reason}ThrottleEvents", COUNT, of_reason, events(minute_ms, count)
     if tally.failed_conditions:
         yield "ConditionalCheckFailedRequests", COUNT, of_table, events(minute_ms, tally.failed_conditions)
     if tally.conflicted:
@@ -80,32 +93,47 @@ def _of_tally(key: Key, tally: Tally, table: Table | None, minute_ms: int) -> It
         yield "TransactionConflict", COUNT, of_table, Datapoint(
             minute_ms, tally.conflicts, tally.conflicted, average, average
         )  # fmt: skip
+    operation, _, kind = operation.partition(" ")
     if operation in TIMED:
-        yield from _of_operation(key, tally, table, minute_ms)
+        of_operation = {**of_table, "Operation": operation}
+        yield from _of_operation(of_operation, index, tally, minute_ms)
+        if kind:
+            dimension = "Verb" if operation == "ExecuteStatement" else "OperationType"
+            yield from _of_operation({**of_operation, dimension: kind}, index, tally, minute_ms)
+        if operation == "GetRecords" and table is not None and table.stream is not None:
+            yield from _of_stream({**of_operation, "StreamLabel": table.stream.label}, tally, minute_ms)
 
 
-def _of_operation(key: Key, tally: Tally, table: Table | None, minute_ms: int) -> Iterator[Found]:
-    name, index, operation = key
-    of_operation = {"TableName": name, "Operation": operation}
-    of_stream = of_operation
-    if operation == "GetRecords":
-        if table is None or table.stream is None:
-            return
-        of_stream = {**of_operation, "StreamLabel": table.stream.label}
+def _units(minute_ms: int, counts: Mapping[float, int]) -> Datapoint:
+    """`counts`: how many requests consumed so many units."""
+    return replace(of_values(minute_ms, counts), values=None)
+
+
+def _of_operation(of_operation: dict[str, str], index: str | None, tally: Tally, minute_ms: int) -> Iterator[Found]:
+    operation = of_operation["Operation"]
     if tally.throttled and index is None:
         yield "ThrottledRequests", COUNT, of_operation, events(minute_ms, tally.throttled)
     if tally.system_errors:
         yield "SystemErrors", COUNT, of_operation, events(minute_ms, tally.system_errors)
     if tally.injected:
         yield "FaultInjectionServiceInducedErrors", COUNT, of_operation, events(minute_ms, tally.injected)
-    if tally.latencies:
-        values = {_milliseconds(class_ns): float(count) for class_ns, count in tally.latencies.items()}
-        yield "SuccessfulRequestLatency", MILLISECONDS, of_stream, of_values(minute_ms, values)
+    if operation != "GetRecords":
+        yield from _latency(of_operation, tally, minute_ms)
     if tally.pages and operation in RETURNING:
         yield "ReturnedItemCount", COUNT, of_operation, _average(minute_ms, tally.items, tally.pages)
-    if tally.pages and operation == "GetRecords":
+
+
+def _of_stream(of_stream: dict[str, str], tally: Tally, minute_ms: int) -> Iterator[Found]:
+    yield from _latency(of_stream, tally, minute_ms)
+    if tally.pages:
         yield "ReturnedRecordsCount", COUNT, of_stream, _average(minute_ms, tally.items, tally.pages)
         yield "ReturnedBytes", BYTES, of_stream, _average(minute_ms, tally.bytes, tally.pages)
+
+
+def _latency(dimensions: dict[str, str], tally: Tally, minute_ms: int) -> Iterator[Found]:
+    if tally.latencies:
+        values = {_milliseconds(class_ns): float(count) for class_ns, count in tally.latencies.items()}
+        yield "SuccessfulRequestLatency", MILLISECONDS, dimensions, of_values(minute_ms, values)
 
 
 def events(minute_ms: int, count: int) -> Datapoint:
@@ -113,7 +141,7 @@ def events(minute_ms: int, count: int) -> Datapoint:
 
 
 def _average(minute_ms: int, total: float, count: int) -> Datapoint:
-    """Of requests whose least and greatest value are not known."""
+    """A datapoint of requests whose least and greatest values are unknown."""
     return Datapoint(minute_ms, total, count, total / count, total / count)
 
 
@@ -123,19 +151,36 @@ def _milliseconds(class_ns: int) -> float:
     return round((class_ns + width / 2) / 1e6, 6)
 
 
-def replicated(
-    now: Replicated, before: Replicated | None, region: str, minute_ms: int
-) -> dict[Series, list[Datapoint]]:
-    """How the changes of a table arrived from one region in a minute."""
-    old = before or Replicated(now.table, now.source)
+def sent(table: str, tally: Sent, minute_ms: int) -> dict[Series, list[Datapoint]]:
+    """What became of a table's changes on their way to Kinesis streams in a minute."""
+    dimensions = {"TableName": table, "DelegatedOperation": DELEGATED}
     found: dict[Series, list[Datapoint]] = {}
-    dimensions = {"TableName": now.table, "ReceivingRegion": region}
+
+    def add(name: str, unit: str, point: Datapoint) -> None:
+        found[Series(dynamodb(name, **dimensions), unit)] = [point]
+
+    if tally.puts:
+        add("ConsumedChangeDataCaptureUnits", COUNT, _average(minute_ms, tally.units, tally.puts))
+    if tally.oldest_ms is not None:
+        add("AgeOfOldestUnreplicatedRecord", MILLISECONDS, single(minute_ms, tally.oldest_ms))
+    if tally.failed:
+        add("FailedToReplicateRecordCount", COUNT, events(minute_ms, tally.failed))
+    if tally.throttled:
+        add("ThrottledPutRecordCount", COUNT, events(minute_ms, tally.throttled))
+    return found
+
+
+def replicated(now: Replicated, before: Replicated | None, minute_ms: int) -> dict[Series, list[Datapoint]]:
+    """How the changes of a table arrived in one region in a minute."""
+    old = before or Replicated(now.table, now.receiver)
+    found: dict[Series, list[Datapoint]] = {}
+    dimensions = {"TableName": now.table, "ReceivingRegion": now.receiver}
     changes, latency_ms = now.changes - old.changes, now.latency_ms - old.latency_ms
     if changes > 0:
         most = now.longest_ms if now.longest_ms > old.longest_ms else latency_ms / changes
         point = Datapoint(minute_ms, latency_ms, changes, latency_ms / changes, max(most, latency_ms / changes))
         found[Series(dynamodb("ReplicationLatency", **dimensions), MILLISECONDS)] = [point]
-    if changes > 0 or now.pending != old.pending:
+    if now.pending is not None and (changes > 0 or now.pending != old.pending):
         point = Datapoint(minute_ms, now.pending, 1, now.pending, now.pending)
         found[Series(dynamodb("PendingReplicationCount", **dimensions), COUNT)] = [point]
     return found

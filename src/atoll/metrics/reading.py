@@ -1,7 +1,6 @@
-"""The datapoints of metrics as their readers want them: aligned to periods, in the order of time.
+"""Read the datapoints of metrics, aligned to periods, in the order of time.
 
-Whoever reads metrics sees what this process has measured up to now. Other processes of the same store add theirs once a
-minute.
+A read includes the measurements of this process up to now. Other processes of the same store add theirs once a minute.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ Units = dict[str, list[Datapoint]]
 
 
 class Query(NamedTuple):
-    """The datapoints of a metric in the periods with start <= time < end; of all units, or of one."""
+    """A query for the datapoints of a metric in the periods with start <= time < end, of all units or of one."""
 
     metric: Metric
     period_s: int
@@ -37,7 +36,8 @@ class Query(NamedTuple):
 async def datapoints(
     region: Region, metric: Metric, period_s: int, start_ms: int, end_ms: int, unit: str | None = None
 ) -> list[Datapoint]:
-    """Periods without a datapoint are left out. To ask for several metrics, `datapoints_of` reads only once."""
+    """The datapoints of a metric; periods without one are omitted. For several metrics, use `by_unit`, which reads only
+    once."""
     return (await datapoints_of(region, [Query(metric, period_s, start_ms, end_ms, unit)]))[0]
 
 
@@ -50,15 +50,16 @@ async def datapoints_of(region: Region, queries: Sequence[Query]) -> list[list[D
 
 
 async def by_unit(region: Region, queries: Sequence[Query], *, from_start: bool = False) -> list[Units]:
-    """As `datapoints_of`, for each unit of which there are any. `from_start`: the first period begins at the start of
-    the query, as periods of CloudWatch's operations do; otherwise periods begin at multiples of their length."""
+    """For each query its datapoints, by unit. `from_start`: the first period begins at the start of the query, as in
+    CloudWatch's operations; otherwise periods begin at multiples of their length."""
     return await folded(region, queries, lambda _, units: units, from_start=from_start)
 
 
 async def folded(
     region: Region, queries: Sequence[Query], fold: Callable[[int, Units], T], *, from_start: bool
 ) -> list[T]:
-    """For each query, what `fold` makes of its place and its datapoints: perhaps something smaller, in a thread."""
+    """For each query, the result of `fold` on its place and its datapoints. `fold` may make them smaller; it may run in
+    a thread."""
     await region.state(Collection).flush()
     now_ms = region.clock.now_ms()
     until_ms = now_ms - now_ms % MINUTE_MS
@@ -88,7 +89,10 @@ async def last_minute(region: Region, namespace: str, lag_ms: int) -> list[tuple
     found = await region.state(Metrics).minute(namespace, minute_ms)
     tables = await region.read(region.catalog.tables) if namespace == TABLES else []
     more = await aside(lambda: list(implied.current(tables, minute_ms)))
-    return [*found.items(), *((metric, point) for metric, point in more if metric not in found)]
+    return [
+        *found.items(),
+        *((metric, point) for metric, point in more if metric not in found and metric.namespace == namespace),
+    ]
 
 
 def _together(measured: list[Datapoint], more: list[Datapoint], line: Line) -> list[Datapoint]:
@@ -99,8 +103,8 @@ def _together(measured: list[Datapoint], more: list[Datapoint], line: Line) -> l
 
 
 def _start(query: Query, now_ms: int, from_start: bool) -> int:
-    """The start of the first period that begins at the start or later, among the datapoints that are kept precisely
-    enough."""
+    """The start of the first period at or after the query's start whose datapoints are still kept with enough
+    precision."""
     period_ms = query.period_s * 1_000
     start_ms = query.start_ms if from_start else -(-query.start_ms // period_ms) * period_ms
     for grain in reversed(GRAINS):
@@ -110,7 +114,7 @@ def _start(query: Query, now_ms: int, from_start: bool) -> int:
 
 
 def grain_ms(age_ms: int) -> int:
-    """How precisely datapoints of this age are kept."""
+    """The grain at which datapoints of this age are kept, in milliseconds."""
     return next((grain.step_ms for grain in GRAINS if age_ms < grain.kept_ms), GRAINS[-1].step_ms)
 
 

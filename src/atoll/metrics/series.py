@@ -1,9 +1,9 @@
 """Metrics and their datapoints.
 
-A datapoint summarizes the samples of one period: their sum, number, least and greatest value, and how often each value
-occurred, as far as that is known. Datapoints add up, so the order in which processes and periods are united does not
-matter. Values that occurred are bounded: beyond `VALUES` different ones they are rounded to `STEPS` values an octave,
-so a percentile is exact for few samples and within 5 % for many.
+A datapoint summarizes the samples of one period: their sum, number, least and greatest value, and, if known, how often
+each value occurred. Datapoints add up, in any order of processes and periods. The number of different values is
+bounded: beyond `VALUES` they are rounded to `STEPS` values for each doubling, so a percentile is exact for few samples
+and within 5 % for many.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
 
-TABLES = "AWS/DynamoDB"
-"""The namespace of the metrics of tables."""
+TABLES, USAGE = "AWS/DynamoDB", "AWS/Usage"
+"""The namespaces of the metrics of tables, and of what the account uses of its quotas."""
 
 VALUES = 150
 STEPS = 8
@@ -29,7 +29,7 @@ class Metric:
     namespace: str
     name: str
     dimensions: tuple[tuple[str, str], ...] = ()
-    """Names and values, sorted."""
+    """Pairs of name and value, sorted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,29 +41,29 @@ class Datapoint:
     minimum: float
     maximum: float
     values: Mapping[float, float] | None = None
-    """How often each value occurred; None if that is not known."""
+    """How often each value occurred; None if unknown."""
 
 
 class Series(NamedTuple):
-    """What datapoints are stored for: one metric may have been put with several units."""
+    """A metric with one unit, for which datapoints are stored: one metric may have several units."""
 
     metric: Metric
     unit: str
 
 
 def single(time_ms: int, value: float, count: float = 1) -> Datapoint:
-    """A value that occurred so often. A percentile of it needs no values."""
+    """A datapoint of one value that occurred `count` times. Its percentiles need no `values`."""
     return Datapoint(time_ms, value * count, count, value, value, {value: count})
 
 
 def of_values(time_ms: int, values: Mapping[float, float]) -> Datapoint:
-    """`values`: how often each occurred."""
+    """A datapoint of several values; `values` maps each to how often it occurred."""
     total = math.fsum(value * count for value, count in values.items())
     return Datapoint(time_ms, total, sum(values.values()), min(values), max(values), _bounded(values))
 
 
 def united(time_ms: int, points: Iterable[Datapoint]) -> Datapoint:
-    """All samples of at least one datapoint as one."""
+    """One datapoint with the samples of one or more datapoints."""
     points = list(points)
     if len(points) == 1:
         one = points[0]
@@ -88,7 +88,7 @@ def _contents(point: Datapoint) -> tuple[float, float, float, float, Mapping[flo
 
 
 def aligned(points: Iterable[Datapoint], period_ms: int, origin_ms: int = 0) -> list[Datapoint]:
-    """One datapoint for each period that has any, by time. One of the periods begins at the origin."""
+    """The datapoints united by period, in the order of time. One of the periods begins at the origin."""
     periods: dict[int, list[Datapoint]] = {}
     for point in points:
         periods.setdefault(point.time_ms - (point.time_ms - origin_ms) % period_ms, []).append(point)
@@ -106,14 +106,14 @@ def _bounded(values: Mapping[float, float]) -> Mapping[float, float]:
 
 
 def _rounded(value: float) -> float:
-    """The nearest of the values that remain beyond `VALUES` different ones; rounding it again changes nothing."""
+    """The value rounded to one of `STEPS` for each doubling; rounding it again changes nothing."""
     if value == 0:
         return 0.0
     return math.copysign(2 ** (round(math.log2(abs(value)) * STEPS) / STEPS), value)
 
 
 def _coarse(values: Mapping[float, float]) -> Mapping[float, float]:
-    """Values over many octaves: keep those that occurred most often, and count the others on the next greater one."""
+    """Reduce values over many doublings: keep the most frequent ones, and count the others on the next greater one."""
     frequent = sorted(values, key=lambda value: values[value], reverse=True)
     kept = sorted({*frequent[: VALUES - 1], max(values)})
     found: dict[float, float] = {}

@@ -1,8 +1,8 @@
-"""The statistics of a datapoint, by the names that CloudWatch gives them.
+"""Compute the statistics of a datapoint, named as in CloudWatch.
 
-Percentiles are by nearest rank: the least value that at least so many percent of the samples do not exceed. They and
-the statistics of a range of samples (trimmed and winsorized means, counts, sums, shares) need the values of the
-samples, and none of them negative.
+Percentiles are by nearest rank: p99 is the least value that at least 99 percent of the samples do not exceed.
+Percentiles, and the statistics of a range of samples (trimmed and winsorized means, counts, sums, shares), need the
+values of all samples, none negative.
 
     p99  tm90  wm90  tc90  ts90       up to this percentile
     TM(10%:90%)  TM(5:)  PR(:300)     from here to there, percentiles or values; an open end has no bound
@@ -21,6 +21,8 @@ from atoll.metrics.series import Datapoint
 
 SIMPLE = ("SampleCount", "Average", "Sum", "Minimum", "Maximum")
 
+_CHARS = 1_024
+"""No statistic has a longer name."""
 _NUMBER = r"\d+(?:\.\d{1,10})?"
 _SHORT = re.compile(rf"(p|tm|wm|tc|ts)({_NUMBER})")
 _LONG = re.compile(rf"(TM|WM|TC|TS|PR)\(({_NUMBER}%?)?:({_NUMBER}%?)?\)")
@@ -33,7 +35,7 @@ class Bound(NamedTuple):
 
 class Extended(NamedTuple):
     kind: str
-    """p, TM, WM, TC, TS or PR"""
+    """One of "p", "TM", "WM", "TC", "TS" or "PR"."""
     low: Bound | None
     high: Bound | None
 
@@ -42,9 +44,13 @@ def is_statistic(name: str) -> bool:
     return name in SIMPLE or extended(name) is not None
 
 
-@lru_cache(1_024)
 def extended(name: str) -> Extended | None:
     """The parsed name of an extended statistic; None if it is not one."""
+    return _extended(name) if len(name) <= _CHARS else None
+
+
+@lru_cache(1_024)
+def _extended(name: str) -> Extended | None:
     if name == "IQM":
         return Extended("TM", Bound(25, True), Bound(75, True))
     short = _SHORT.fullmatch(name)
@@ -66,7 +72,7 @@ def _bound(text: str | None) -> Bound | None:
 
 
 def statistic(point: Datapoint, name: str) -> float | None:
-    """None if the datapoint does not have what the statistic needs. The name must be one of a statistic."""
+    """The value of a statistic; None if the datapoint lacks the needed values. The name must be valid."""
     match name:
         case "Sum":
             return point.sum
@@ -113,18 +119,18 @@ def _of_range(wanted: Extended, values: Mapping[float, float]) -> float | None:
         return None
     if wanted.kind == "TM":
         return total / count
-    # Winsorized: samples outside count as the nearest one inside.
+    # Winsorized: samples outside the range count as the nearest one inside.
     below = sum(number for value, number in values.items() if value < inside[0][0])
     above = sum(number for value, number in values.items() if value > inside[-1][0])
     outside = everything - count
     share = below + above
-    if share != outside:  # a value of which only some samples are inside
+    if share != outside:  # only some samples of the value are inside
         below += min(outside - share, outside)
     return (total + below * inside[0][0] + (outside - below) * inside[-1][0]) / everything
 
 
 def _inside(wanted: Extended, values: Mapping[float, float]) -> Iterator[tuple[float, float]]:
-    """The values in the range, and how many samples of each."""
+    """The values in the range, and the number of samples of each."""
     everything = sum(values.values())
     low, high = wanted.low, wanted.high
     if (low or high or Bound(0, False)).is_percentile:

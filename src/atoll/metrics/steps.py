@@ -1,8 +1,8 @@
-"""The capacity of tables, of their indexes and of the account over time: when it changed, and to what.
+"""Record each change of the capacity of tables, indexes and the account, as a *step*: the time and the new values.
 
-The metrics of capacity follow from these steps (`implied`), so a table whose capacity stays the same costs nothing. The
-process with the region's lease looks at the definitions of all tables when one has changed, and stores the new step of
-each part whose capacity did. The steps of a part are one document.
+The metrics of capacity follow from these steps (`implied`), so a table whose capacity stays the same costs nothing.
+When a table has changed, the process with the region's lease reads all definitions, and stores a step for each part
+(table or index) whose capacity changed. The steps of a part are one document.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from atoll.database import documents
 from atoll.database import format as fmt
 from atoll.database.region import Region
 from atoll.database.schema import HASHES, ON_DEMAND, Table
-from atoll.metrics.measured import PERCENT, dynamodb
+from atoll.metrics.measured import COUNT, PERCENT, dynamodb
 from atoll.metrics.series import DAY_MS, MINUTE_MS, Series, single
 from atoll.metrics.store import Metrics
 from atoll.storage.engine import Snapshot, Transaction
@@ -27,20 +27,23 @@ KIND = "metric-steps"
 CHANGES = "metric-steps-changes"
 
 PROVISIONED, MAXIMUM, ACCOUNT, NOTHING = "provisioned", "maximum", "account", "nothing"
-"""What a step says: provisioned units; the maxima of an on-demand table; what is provisioned in all and at most by one
-table; that the part has none of these, because it was deleted."""
+"""The values of a step: provisioned units; the maxima of an on-demand table; for the account, the units provisioned in
+all, the most of one table and the number of tables. A deleted part has none."""
 
 KEPT = 2_000
-"""Steps of one part."""
+"""The most steps of one part."""
 KEPT_MS = 63 * DAY_MS
 
 TOGETHER = 200
-"""The documents of one transaction."""
+"""The most documents of one transaction."""
+
+NEVER_USED = ("OnlineIndexConsumedWriteCapacity", "OnlineIndexThrottleEvents")
+"""Metrics of an index that is being built: it consumes none of the table's throughput."""
 
 Part = tuple[str, str]
 """Table and index, empty for the table itself; two empty names are the account."""
 Values = dict[Part, tuple[str, tuple[int | None, ...]]]
-"""What the last step of each part says."""
+"""The values of each part's last step."""
 
 
 class Step(NamedTuple):
@@ -50,7 +53,7 @@ class Step(NamedTuple):
 
 
 class Steps:
-    """The work of a region's evaluation that records the steps."""
+    """The `Work` of a region's evaluation that records steps."""
 
     def __init__(self, region: Region) -> None:
         self._region = region
@@ -102,7 +105,7 @@ class Steps:
         return found
 
     async def _measure_progress(self, now_ms: int) -> int:
-        """Store once a minute how much of each index is built; returns when to do so again."""
+        """Once a minute, store the built share of each index; returns when to do so again."""
         minute_ms = now_ms - now_ms % MINUTE_MS
         if minute_ms != self._minute_ms:
             self._minute_ms = minute_ms
@@ -113,15 +116,17 @@ class Steps:
                 dimensions = {"TableName": table, "GlobalSecondaryIndexName": index}
                 series = Series(dynamodb("OnlineIndexPercentageProgress", **dimensions), PERCENT)
                 batch[series] = [single(minute_ms, percent)]
+                for name in NEVER_USED:
+                    batch[Series(dynamodb(name, **dimensions), COUNT)] = [single(minute_ms, 0.0)]
             await self._region.state(Metrics).append(batch)
         return minute_ms + MINUTE_MS
 
     async def stop(self) -> None:
-        """Nothing is under way between two looks."""
+        """Does nothing: no task outlives a `settle`."""
 
 
 def steps(snapshot: Snapshot, part: Part) -> list[Step]:
-    """By time."""
+    """The steps of a part, by time."""
     return [
         Step(since_ms, kind, tuple(values)) for since_ms, kind, values in documents.get(snapshot, KIND, *part) or ()
     ]
@@ -140,12 +145,14 @@ def current(tables: Mapping[str, Table]) -> Iterator[tuple[Part, tuple[str, tupl
             yield (table.name, name), (PROVISIONED, (throughput.read, throughput.write))
             reads.append(throughput.read)
             writes.append(throughput.write)
-    if len(reads) > 1:
-        yield ("", ""), (ACCOUNT, (sum(reads), sum(writes), max(reads), max(writes)))
+    if tables:
+        provisioned = (sum(reads), sum(writes), max(reads), max(writes)) if len(reads) > 1 else (None,) * 4
+        yield ("", ""), (ACCOUNT, (*provisioned, len(tables)))
 
 
 def _percent(snapshot: Snapshot, space: int) -> float:
-    """How much of a backfill is done, by the hash of the last item: items are visited in the order of hashes."""
+    """The done share of a backfill, in percent, from the hash of the last item: items are visited in the order of
+    hashes."""
     last = snapshot.get(fmt.backfill_key(space))
     return 0.0 if last is None else 100 * int.from_bytes(fmt.hash_of(last), "big") / HASHES
 
@@ -155,7 +162,7 @@ def _limit(maximum: int | None) -> int | None:
 
 
 def _compared(known: Values, tables: Sequence[Table], now_ms: int) -> tuple[Values, dict[Part, Step]]:
-    """What holds now, and the steps from what is known."""
+    """The present values, and the steps from the known ones to these."""
     now = dict(current({table.name: table for table in tables}))
     changed = {part: Step(now_ms, *value) for part, value in now.items() if known.get(part) != value}
     gone = [part for part, (kind, _) in known.items() if part not in now and kind != NOTHING]
@@ -178,12 +185,14 @@ def _last_steps(rows: Sequence[tuple[bytes, bytes]]) -> Values:
 
 
 def _store(changed: Mapping[Part, Step], tx: Transaction) -> int:
-    """Returns the number of changes of steps so far."""
+    """Store steps; returns the number of changes of steps so far."""
     for part, step in changed.items():
         old: Sequence[Step] = steps(tx, part)[-KEPT + 1 :]
-        # The last step before the oldest datapoint says what held then.
+        # The last step before the oldest datapoint is kept: it has the values at that time.
         first = next((place for place in range(len(old)) if old[place].since_ms > step.since_ms - KEPT_MS), len(old))
         kept = old[max(0, first - 1) :]
+        if kept and kept[-1].since_ms // MINUTE_MS == step.since_ms // MINUTE_MS:
+            kept = kept[:-1]  # a minute has the value of its end
         documents.put(tx, [list(one) for one in [*kept, step]], KIND, *part)
     changes = int(documents.get(tx, CHANGES) or 0) + 1
     documents.put(tx, changes, CHANGES)

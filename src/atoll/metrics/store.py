@@ -1,11 +1,12 @@
-"""Stores the datapoints of a region.
+"""Store the datapoints of a region, and read them.
 
-Datapoints arrive in batches, one row each: a process writes one a minute at most, and each PutMetricData another. Rows
-are numbered in the order of their commits, so that a process reads each batch once and remembers it, decoded. A quarter
-of an hour later `upkeep` moves them into blocks, one row for an hour of a series (see `Grain`), and drops the batches.
+Datapoints arrive in batches, one row each: a process writes at most one a minute, and each PutMetricData writes one.
+Rows are numbered in the order of their commits, so a process reads each batch once and keeps it in memory, decoded. A
+quarter of an hour later `upkeep` moves the datapoints into blocks, one row for an hour of a series (see `Grain`), and
+drops the batches.
 
-A move takes several transactions. `Moved`, a document, has its progress, so that a reader knows which datapoints to
-take from the batches: of each series, those that are not in its blocks yet.
+A move takes several transactions. The document `Moved` has its progress, so that a reader takes from the batches only
+the datapoints of each series that are not in its blocks yet.
 """
 
 from __future__ import annotations
@@ -21,32 +22,32 @@ from atoll.database import format as fmt
 from atoll.database import metric_keys as keys
 from atoll.database.region import Region
 from atoll.metrics.batches import Batch, dump_batch, load_batch, load_block
-from atoll.metrics.series import DAY_MS, HOUR_MS, MINUTE_MS, TABLES, Datapoint, Metric, Series, united
+from atoll.metrics.series import DAY_MS, HOUR_MS, MINUTE_MS, TABLES, USAGE, Datapoint, Metric, Series, united
 from atoll.storage.engine import Snapshot, Transaction
 
 T = TypeVar("T")
 
 READ_BLOCKS = 400
-"""How many blocks one read takes, more or less."""
+"""About how many blocks one read takes."""
 INLINE_POINTS = 100
-"""More points are encoded in a thread."""
+"""More points than this are encoded in a thread."""
 INLINE_BYTES = 10_000
-"""Longer batches are decoded in a thread."""
+"""Longer batches than this are decoded in a thread."""
 INLINE_WEIGHT = 50
-"""Reads of a greater weight, about the number of their blocks, are decoded and folded in a thread."""
+"""Reads with a greater weight (about the number of their blocks) are decoded and folded in a thread."""
 KNOWN_WEIGHT = 60
-"""So many remembered datapoints weigh as much as a block."""
+"""This many datapoints in memory have the weight of one block."""
 TOGETHER = 1_000
-"""How many metrics are looked at before others run."""
+"""The metrics that are examined before other tasks run."""
 
 
 class Grain(NamedTuple):
-    """How precisely datapoints of some age are kept."""
+    """The precision with which datapoints of some age are kept."""
 
     number: int
     step_ms: int
     span_ms: int
-    """Of one block."""
+    """The time span of one block."""
     kept_ms: int
 
 
@@ -58,7 +59,7 @@ GRAINS = (
 
 
 class Wanted(NamedTuple):
-    """The datapoints of a metric with start <= time < end, of all units or of one."""
+    """A request for the datapoints of a metric with start <= time < end, of all units or of one."""
 
     metric: Metric
     start_ms: int
@@ -91,14 +92,14 @@ class _Read(NamedTuple):
     moved: Moved
     batches: list[tuple[int, bytes]]
     blocks: list[list[tuple[str, bytes]]]
-    """For each wanted one, with their units."""
+    """The datapoints of each wanted metric, with their units."""
 
 
 Points = list[tuple[str, Datapoint]]
 
 
 class Metrics:
-    """What this process knows of the datapoints of a region: `region.state(Metrics)`."""
+    """The datapoints of a region, with the recent batches in memory: `region.state(Metrics)`."""
 
     def __init__(self, region: Region) -> None:
         self._region = region
@@ -116,8 +117,8 @@ class Metrics:
             await self._region.transact(partial(_append, stored))
 
     async def points(self, wanted: Sequence[Wanted], fold: Callable[[int, Points], T]) -> list[T]:
-        """For each, what `fold` makes of its place in `wanted` and its datapoints, in no order, with their units.
-        Several of one time add up. `fold` may run in a thread."""
+        """For each wanted metric, the result of `fold`. Its arguments are the place in `wanted` and the datapoints with
+        their units, unordered; several of one time add up. `fold` may run in a thread."""
         found: list[T] = []
         for weight, chunk in self._chunks(wanted):
             read = await self._consistent(chunk)
@@ -127,7 +128,7 @@ class Metrics:
         return found
 
     def _chunks(self, wanted: Sequence[Wanted]) -> Iterator[tuple[int, list[Wanted]]]:
-        """What is read and folded together, each with its weight."""
+        """The parts of `wanted` that are read and folded together, each with its weight."""
         chunk: list[Wanted] = []
         weight = 0
         for one in wanted:
@@ -141,15 +142,15 @@ class Metrics:
             yield weight, chunk
 
     async def _consistent(self, chunk: Sequence[Wanted]) -> _Read:
-        """Read the blocks, and learn the batches."""
+        """Read the blocks, and take in new batches."""
         while True:
             read = await self._region.read(partial(_read, self._read, chunk))
             await self.take_in(read.moved, read.batches)
-            if read.moved.through >= self._through:  # otherwise it is older than what is known
+            if read.moved.through >= self._through:  # otherwise the read is older than the batches in memory
                 return read
 
     async def learn(self) -> None:
-        """Read the batches that are new."""
+        """Read the new batches."""
         self._generation, moved, batches = await self._region.read(partial(_new, self._read))
         await self.take_in(moved, batches)
 
@@ -159,12 +160,12 @@ class Metrics:
         return self._through, self._read
 
     def generation(self, metric: Metric) -> int:
-        """Changes when this process learns of a change of a table from which datapoints of the metric may follow."""
-        return self._generation if metric.namespace == TABLES else 0
+        """A number that changes when this process learns of a table change that may imply datapoints of the metric."""
+        return self._generation if metric.namespace in (TABLES, USAGE) else 0
 
     async def take_in(self, moved: Moved, batches: Iterable[tuple[int, bytes]]) -> None:
-        """Remember these batches, and forget those that are in blocks. The batches follow what was known when they were
-        read; others may take in some of them meanwhile, or more."""
+        """Keep these batches in memory, and forget those that are in blocks. Other calls may have taken in the same or
+        later batches since these were read."""
         loaded = await _loaded([batch for batch in batches if batch[0] > self._read])
         if moved.through > self._through:
             self._through = moved.through
@@ -188,7 +189,7 @@ class Metrics:
                 self.recent.pop(metric, None)
 
     async def minute(self, namespace: str, minute_ms: int) -> dict[Metric, Datapoint]:
-        """The datapoints of a minute that are not in blocks yet: those of the last minutes."""
+        """The datapoints of a minute that are not in blocks yet; complete only for the last minutes."""
         await self.learn()
         found = {
             metric: [one.point for one in known if one.point.time_ms == minute_ms]
@@ -200,7 +201,7 @@ class Metrics:
     async def listed(self, since_ms: int) -> set[Metric]:
         """The metrics with a datapoint since then."""
         await self.learn()
-        recent = list(self.recent.items())  # before the blocks are read, to which some may move meanwhile
+        recent = list(self.recent.items())  # copied before the blocks are read, since batches may move there meanwhile
         found = await aside(_since, recent, since_ms)
         start: bytes | None = keys.SERIES[0]
         while start is not None:
@@ -229,7 +230,7 @@ def _load_series(number: int, series: Series, points: Sequence[Datapoint]) -> tu
 
 
 def parts(series: Series) -> list[str]:
-    """The parts of a series' name, of which its key is made."""
+    """The parts of a series' name, which make up its key."""
     metric, unit = series
     dimensions = [part for pair in metric.dimensions for part in pair]
     return [metric.namespace, metric.name, str(len(metric.dimensions)), *dimensions, unit]
@@ -302,7 +303,7 @@ def _since(recent: Sequence[tuple[Metric, Sequence[Known]]], since_ms: int) -> s
 
 
 def _series_from(start: bytes, snapshot: Snapshot) -> tuple[list[tuple[bytes, bytes]], bytes | None]:
-    """The rows of some series, and where the next ones start."""
+    """The rows of some series, and the start of the next ones."""
     rows = list(snapshot.scan(start, keys.SERIES[1], limit=TOGETHER + 1))
     return rows[:TOGETHER], rows[TOGETHER][0] if len(rows) > TOGETHER else None
 

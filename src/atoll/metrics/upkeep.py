@@ -1,6 +1,7 @@
-"""The upkeep of stored datapoints: move batches into blocks, keep older ones at a coarser grain, and drop the oldest.
+"""The upkeep of stored datapoints: move batches into blocks, store older ones at a coarser grain, and drop the oldest.
 
-Each transaction does a bounded part, so that others need not wait. It runs in the process with the region's lease.
+Each transaction does a bounded part, so that other requests do not wait long. It runs in the process with the region's
+lease.
 """
 
 from __future__ import annotations
@@ -20,17 +21,17 @@ from atoll.metrics.store import GRAINS, Grain, Metrics, Moved
 from atoll.storage.engine import Snapshot, Transaction
 
 MOVE_MS = 15 * MINUTE_MS
-"""Datapoints are moved after so long, or when there are so many batches:"""
+"""Batches are moved after this time, or when there are `MOVE_BATCHES`."""
 MOVE_BATCHES = 128
 RECENT_MS = 3 * MINUTE_MS
-"""The batches of the last minutes stay where they are: all of a minute is read from them at once."""
+"""Younger batches are not moved, because reads of the last minutes use them."""
 
 TOGETHER = 10
 """The series of one transaction."""
 MOVED_POINTS = 2_000
 """The datapoints of one transaction, if they are of several series."""
 LOOKED_AT = 1_000
-"""How many datapoints are looked at before others run."""
+"""The datapoints that are examined before other tasks run."""
 AGED_BLOCKS = 24
 """The blocks that one transaction ages."""
 
@@ -41,7 +42,7 @@ Blocks = dict[tuple[bytes, int], bytes]
 
 
 class Upkeep:
-    """The work of a region's evaluation that keeps its metrics small."""
+    """The `Work` of a region's evaluation that keeps its metrics small."""
 
     def __init__(self, region: Region) -> None:
         self._region = region
@@ -77,7 +78,7 @@ class Upkeep:
         return old[-1][1] if old else 0
 
     async def stop(self) -> None:
-        """Nothing is under way between two looks."""
+        """Does nothing: no task outlives a `settle`."""
 
     async def _move(self, settled: int) -> None:
         metrics = self._region.state(Metrics)
@@ -104,7 +105,7 @@ class Upkeep:
         await self._region.transact(partial(_forget, state, Moved(until)))
 
     async def _age(self, now_ms: int) -> None:
-        """Also all that became too old while nothing ran."""
+        """Move datapoints that are too old for their grain, also those that became so while no process ran."""
         key: bytes | None = keys.SERIES[0]
         while key is not None:
             key = await self._region.transact(partial(_age_one, now_ms, key))
@@ -123,7 +124,7 @@ def _left(snapshot: Snapshot) -> tuple[Moved, list[tuple[int, bytes]]]:
 
 
 def _parts(moving: Moving) -> Iterator[Moving]:
-    """What moves in one transaction each, by the keys of the series."""
+    """The datapoints to move in one transaction each, by the keys of the series."""
     part: Moving = {}
     points = 0
     for key in sorted(moving):
@@ -142,7 +143,7 @@ def _starts(points: Sequence[Datapoint], grain: Grain) -> set[int]:
 
 
 def _old_blocks(part: Moving, snapshot: Snapshot) -> Blocks:
-    """The blocks to which datapoints are added. Nobody else changes them until these have moved."""
+    """The blocks to which datapoints are added. Nothing else changes them until these have moved."""
     numbered = [(key, stored) for key, stored in zip(part, snapshot.get_many(list(part)), strict=True) if stored]
     places = [
         ((key, start_ms), keys.block_key(GRAINS[0].number, keys.parse_series(stored)[0], start_ms))
@@ -164,7 +165,7 @@ def _united(part: Moving, old: Blocks) -> Blocks:
 
 def _move(before: Moved, progress: Moved, part: Moving, blocks: Blocks, tx: Transaction) -> None:
     if store.moved(tx) != before:
-        return  # another process has the lease meanwhile
+        return  # another process has got the lease meanwhile
     numbers = {}
     for key, points in part.items():
         stored = tx.get(key)
@@ -181,7 +182,7 @@ def _move(before: Moved, progress: Moved, part: Moving, blocks: Blocks, tx: Tran
 def _added(
     points: Sequence[Datapoint], grain: Grain, old: Callable[[int], bytes | None]
 ) -> Iterator[tuple[int, bytes]]:
-    """The blocks of a series to which datapoints are added, with their starts. `old` are those before."""
+    """The blocks of a series with datapoints added, by their starts. `old` are the blocks before."""
     blocks: dict[int, list[Datapoint]] = {}
     for point in points:
         blocks.setdefault(point.time_ms - point.time_ms % grain.span_ms, []).append(point)
@@ -198,7 +199,8 @@ def _forget(before: Moved, done: Moved, tx: Transaction) -> None:
 
 
 def _age_one(now_ms: int, start: bytes, tx: Transaction) -> bytes | None:
-    """Age the first series from the key `start` on; returns where to go on: there again if it has more blocks."""
+    """Age the first series from the key `start` on; returns the key to continue from, the same series if it has more
+    blocks."""
     rows = list(tx.scan(start, keys.SERIES[1], limit=2))
     if not rows:
         return None

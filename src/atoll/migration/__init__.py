@@ -1,1 +1,1 @@
-"""Stores that an older Atoll wrote: translate their rows, and replace the file."""
+"""Migrate stores that an older version wrote: translate their rows, and replace the file."""

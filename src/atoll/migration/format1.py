@@ -1,13 +1,13 @@
 """Translate the rows of format 1 into rows of format 2.
 
-What differs in format 1:
+The differences of format 1:
 
     log       space shard4 sequence8 -> change row without a commit
     expiry    space second8 item-key, with the item's space
     catalog   0 'Y' millisecond8 token -> key of the token; work on tables was found by looking at all tables
     counters  numbers and tallies share one key space
     sets      in the order in which they were written
-    checksums there are none
+    checksums none
 
 Rows come in the order of their keys, so the catalog, in space 0, precedes the rows that it explains.
 """
@@ -42,7 +42,7 @@ class Translation:
         self._scheduled: list[bytes] = []
 
     def learn(self, key: bytes, value: bytes) -> None:
-        """Take note of a row of the catalog. Call this with all of them before `row`."""
+        """Record a row of the catalog. Call this with all of its rows before `row`."""
         if key.startswith(fmt.TABLES[0]):
             table: Table = load(Table, value)
             self._tables.append(table)
@@ -59,12 +59,12 @@ class Translation:
             self._scheduled.append(fmt.due_key(garbage.due_ms, fmt.SWEEP, fmt.subject_of(key)))
 
     def row(self, key: bytes, value: bytes) -> Row | None:
-        """The row of format 2; None if it has none."""
+        """The row of format 2; None if there is none."""
         kind = self._kinds.get(int.from_bytes(key[:4], "big"))
-        return (key, value) if kind is None else kind(key, value)  # rows of discarded spaces stay until they are swept
+        return (key, value) if kind is None else kind(key, value)  # rows of discarded spaces are kept, and swept later
 
     def scheduled(self) -> Iterator[bytes]:
-        """The rows of the due index for work that format 1 found by looking."""
+        """The rows of the due index for work that format 1 found by examining all tables."""
         yield from self._scheduled
         for table in self._tables:
             for due_ms, kind in (*table.work(), (table.created_ms, fmt.SPLIT)):
@@ -79,7 +79,7 @@ class Translation:
     def _change(self, key: bytes, value: bytes) -> Row | None:
         log_space, number, sequence = (int.from_bytes(part, "big") for part in (key[:4], key[4:8], key[8:]))
         shard = self._shards.get((log_space, number))
-        if shard is None:  # nothing refers to it any more
+        if shard is None:  # the catalog has no shard for the row
             return None
         time, written_ms, cause, region_length, keys_size, old_size, new_size, keys_length, old_length = (
             _CHANGE_HEADER.unpack_from(value)
@@ -92,7 +92,7 @@ class Translation:
         region, keys, old, new = parts
         row = rows.dump(
             Version(time, region.decode()),
-            time,  # a transaction had one time
+            time,  # in format 1 the version's time identified the transaction
             written_ms,
             cause,
             (keys_size, keys),

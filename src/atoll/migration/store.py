@@ -1,14 +1,14 @@
-"""Migrate the store of one region at start: write a new file beside the old one, then replace it.
+"""Migrate the store of one region when a server starts: write a new file beside the old one, then replace it.
 
     atoll.db           the store; of format 1 until the migration is complete
     atoll.db.new       the new file, being written; its table `progress` holds the last key that was migrated
     atoll-format-1.db  the old file, kept until `atoll store upgrade --finish`
     migrate.lock       held by the process that migrates
 
-Format 4 can hold all rows of formats 2 and 3 as they are, so their stores only get the new version. The rest is about
-format 1. Each transaction writes some rows with the progress, so a migration that was interrupted goes on where it was.
-The new file gets its format's version with its last rows. Only then is it put in the place of the old one, which is
-renamed first; a start that finds no `atoll.db`, but a new file, renames that.
+Rows of formats 2 and 3 are valid in format 4, so such stores only get the new version. The rest is about format 1. Each
+transaction writes some rows with the progress, so an interrupted migration resumes where it was. The new file gets its
+format's version with its last rows. Only then is the old file renamed and the new one put in its place. A server that
+finds no `atoll.db` but a complete new file when it starts renames that file.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from atoll.storage.sqlitefile import APPLICATION_ID, CREATE, FORMAT_VERSION, Row
 NEW_NAME = f"{FILE_NAME}.new"
 OLD_FORMAT = 1
 SAME_ROWS_FORMATS = (2, 3)
-"""Their rows are rows of the current format."""
+"""The formats whose rows are valid in the current format."""
 KEPT_NAME = f"atoll-format-{OLD_FORMAT}.db"
 BATCH_ROWS = 2_000
 ROOM = 1.5
@@ -41,7 +41,7 @@ Report = Callable[[int, int], None]
 
 
 def needed(directory: Path) -> bool:
-    """Whether the store has to be migrated, or a migration be completed."""
+    """Whether the store must be migrated, or its migration completed."""
     return has_old_rows(directory) or _has_same_rows(directory)
 
 
@@ -89,7 +89,7 @@ def migrate(directory: Path, target: Path | None = None, *, report: Report = lam
 
 def _restamp(path: Path) -> None:
     with closing(apsw.Connection(str(path))) as connection:
-        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, True)  # its WAL may be needed as it is
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, True)  # the old file keeps its WAL
         connection.pragma("synchronous", "FULL")
         connection.pragma("user_version", FORMAT_VERSION)
 
@@ -156,7 +156,7 @@ def _translated(translation: format1.Translation, batch: list[format1.Row]) -> I
 
 
 def _finish(old: apsw.Connection, new: apsw.Connection, translation: format1.Translation) -> None:
-    """Write what is left, and the format's version, in one transaction."""
+    """Write the last rows and the format's version in one transaction."""
     rows = Rows(new)
     for key in translation.scheduled():
         rows.put(key, b"")

@@ -40,6 +40,5 @@ def compare(a: AttributeValue, b: AttributeValue) -> int | None:
     return 1 if x > y else -1 if x < y else 0
 
 
-# What the contents of comparable types are ordered by. Python orders strings by code points, which is the order of
-# their UTF-8 bytes.
+# The sort keys of comparable types. Python orders strings by code points, which is the order of their UTF-8 bytes.
 SORT_KEYS: dict[str, Callable[[str], Any]] = {"S": str, "N": lru_cache(4096)(Decimal), "B": a2b_base64}

@@ -17,16 +17,16 @@ from atoll.errors import ApiError
 from atoll.errors import values as errors
 
 # The syntax of Java's BigDecimal, as in DynamoDB. It includes digits of other scripts.
-_number = re.compile(r"[+-]?(?:(\d+)\.?(\d*)|\.(\d+))(?:[eE]([+-]?\d+))?").fullmatch
+_number = re.compile(r"[+-]?(?:(\d+)(?:\.(\d*))?|\.(\d+))(?:[eE]([+-]?\d+))?").fullmatch
 
-# What the current layers of the service read as an exponent, and what the older one can add to a number of digits.
+# The exponents that the current layers of the service can read, and the sums that the older layer can compute.
 _LONG, _INT = 1 << 63, 1 << 31
 _LONG_DIGITS = 19
 
 # Already canonical, if it has at most 38 characters.
 _is_canonical = re.compile(r"0|-?(?:0\.[0-9]*[1-9]|[1-9][0-9]*(?:\.[0-9]*[1-9])?)").fullmatch
 
-# A longer text, with as many zeros as that, is nobody's number.
+# A longer text is refused: it would have more zeros than any sensible number.
 _MOST_CHARS = 10_000
 
 _context = Context(
@@ -53,7 +53,7 @@ def canonical(text: str) -> str:
 
 
 def _check_exponent(text: str, digits: str, fraction: int, exponent: str) -> None:
-    """Refuse what is out of range by its exponent: even a zero, and by other rules in each layer of the service."""
+    """Refuse a number, even zero, whose exponent is out of range; the layers of the service have different rules."""
     exponent = exponent.lstrip("+")
     power = int(exponent) if len(exponent.lstrip("-").lstrip("0")) <= _LONG_DIGITS else _LONG
     significant = digits.lstrip("0") or "0"
@@ -68,7 +68,7 @@ def _of_current(text: str, power: int, magnitude: int) -> ApiError | None:
 
 
 def _of_older(text: str, power: int, digits: int) -> ApiError | None:
-    """Numbers of 32 bits: a power beyond them cannot be read, and the magnitude wraps around."""
+    """The older layer's check with 32-bit numbers: it cannot read a larger power, and its magnitude wraps around."""
     if not -_INT < power < _INT:
         return errors.not_numeric(text)
     return _out_of_range(-_INT if power + digits >= _INT else power + digits - 1)
@@ -89,7 +89,7 @@ def subtract(a: str, b: str) -> str:
 
 
 def _computed(compute: Callable[..., Decimal], a: Decimal, b: Decimal) -> str:
-    """A result with too many digits is an overflow, unlike such a number that a client sends."""
+    """Compute a result. Unlike in a client's number, too many digits are an overflow."""
     try:
         return _within_range(compute, a, b)
     except errors.NumberTooLong:

@@ -1,8 +1,8 @@
-"""Large JSON: whether it takes long to work on it, and parsing it in pieces.
+"""Large JSON: estimate whether work on it takes long, and parse it in pieces.
 
-No other thread runs while the JSON parser does, and it takes a third of a second for 16 MB of small values. So this
-module finds containers of many bytes, cuts them between their members, and gives the parser one piece at a time. It
-checks only what the parser cannot see: that brackets match, and what stands around them.
+The JSON parser holds the GIL, and takes a third of a second for 16 MB of small values. So this module finds large
+containers, cuts them between their members, and gives the parser one piece at a time. It checks only what the parser of
+pieces cannot see: matching brackets, and the characters around them.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ LONG_BYTES = 256 * 1024
 LONG_VALUES = 2_000
 LONG_TEXT_BYTES = 4 * 1024**2
 WHOLE_BYTES = 512 * 1024
-"""Stored JSON of more bytes is parsed in pieces."""
+"""Stored JSON with more bytes than this is parsed in pieces."""
 
 _COUNTED_BYTES = 16 * 1024
 
 
 def takes_long(text: bytes, times: int = 1) -> bool:
-    """Whether it takes milliseconds to parse an item's JSON and go over its values so many times."""
+    """Whether parsing an item's JSON and reading its values `times` times takes milliseconds."""
     size = len(text) * times
     return size > LONG_BYTES and (size > LONG_TEXT_BYTES or has_many(text, LONG_VALUES // times))
 
@@ -41,19 +41,22 @@ def has_many(text: bytes, most: int) -> bool:
 
 
 def load(text: bytes) -> Any:
-    """Parse valid JSON. No other thread waits long."""
+    """Parse valid JSON, in pieces, so that no other thread waits long."""
     return parse(text) if len(text) > WHOLE_BYTES else orjson.loads(text)
 
 
-# All groups are atomic, since nothing here needs to be tried twice, and bounded, so that each match takes a moment.
+# All groups are atomic, since nothing needs backtracking, and bounded, so that each match is quick.
 _STRING = rb'"(?>[^"\\]{0,100000})(?>(?:\\.(?>[^"\\]{0,1000})){0,1000})"'
 _FLAT = rb'(?>(?:[^"\[\]{}]{1,1000}|' + _STRING + rb"){0,1000})"
 # The part of a member before its comma, or before a container that holds other containers.
-_PART = rb'(?>(?:[^"\[\]{},]+|' + _STRING + rb"|\{" + _FLAT + rb"\}|\[" + _FLAT + rb"\]){0,100})"
+_PART = rb'(?>(?:[^"\[\]{},]{1,10000}|' + _STRING + rb"|\{" + _FLAT + rb"\}|\[" + _FLAT + rb"\]){0,100})"
 _part = re.compile(_PART, re.DOTALL).match
 _members = re.compile(rb"(?>(?:" + _PART + rb",){0,500})", re.DOTALL).match
 _comma = re.compile(rb"[ \t\r\n]*,").match
 _SPACE = b" \t\r\n"
+_SPACE_BYTES = 1024**2
+_MATCH_BYTES = 512 * 1024
+"""How much one match sees. What it cannot see the end of is skipped in another way."""
 _CLOSING = {b"{": b"}", b"[": b"]"}
 
 
@@ -61,30 +64,67 @@ _CLOSING = {b"{": b"}", b"[": b"]"}
 class _Container:
     bracket: bytes
     start: int
-    """Where its content starts."""
+    """The start of its content."""
     piece: int
-    """Where the part starts that is not parsed yet."""
+    """The start of the part that is not parsed yet."""
     member: int
-    """Where the current member starts."""
+    """The start of the current member."""
     found: dict[str, Any] | list[Any] | None = None
-    """What was parsed; None for a container that its parent's piece contains."""
+    """The parsed members; None for a container that its parent's piece contains."""
     after_comma: bool = field(default=False)
-    """Whether a comma precedes the piece, so that a member has to follow."""
+    """Whether a comma precedes the piece, so that a member must follow."""
 
 
 def parse(text: bytes) -> Any:
-    """As `orjson.loads` for an object or list; raises its error."""
-    return _Parser(text).parse()
+    """Parse an object or list, like `orjson.loads`, with its errors."""
+    parser = _Parser(text)
+    try:
+        return parser.parse()
+    except orjson.JSONDecodeError:
+        parser.free()
+        raise
+
+
+def empty(container: dict[str, Any] | list[Any]) -> None:
+    """Take all values out of it and the containers in it, one by one."""
+    left: list[Any] = [container]
+    while left:
+        one = left.pop()
+        take = one.popitem if isinstance(one, dict) else one.pop
+        while one:
+            member = take()
+            if type(member) is tuple:
+                member = member[1]
+            if type(member) is dict or type(member) is list:
+                left.append(member)
+
+
+def _skip_space(text: bytes, at: int, end: int) -> int:
+    """Where the first other byte is; `end` if there is none before."""
+    while at < end:
+        part = text[at : min(at + _SPACE_BYTES, end)]
+        left = len(part.lstrip(_SPACE))
+        at += len(part) - left
+        if left:
+            break
+    return at
 
 
 class _Parser:
     def __init__(self, text: bytes) -> None:
         self._text = text
         self._open: list[_Container] = []
+        self._start = 0
+
+    def free(self) -> None:
+        """Free what was parsed value by value: freeing all of it at once takes as long as parsing it."""
+        for one in self._open:
+            if one.found is not None:
+                empty(one.found)
 
     def parse(self) -> Any:
         text = self._text
-        at = len(text) - len(text.lstrip(_SPACE))
+        at = self._start = _skip_space(text, 0, len(text))
         if text[at : at + 1] not in _CLOSING:
             return orjson.loads(text)
         self._enter(at)
@@ -115,18 +155,30 @@ class _Parser:
 
     def _skip_members(self, top: _Container, at: int) -> int:
         """Go to the next bracket that is not skipped with its member."""
+        text = self._text
         while True:
-            found = _members(self._text, at)
+            found = _members(text, at, at + _MATCH_BYTES)
             assert found is not None
-            if found.end() == at:
-                break
-            at = top.member = found.end()
+            if found.end() > at:
+                at = found.end()
+            else:
+                end = self._skip_part(at)
+                if end == at or text[end : end + 1] != b",":
+                    return end
+                at = end + 1
+            top.member = at
             if at - top.piece > PIECE_BYTES:
                 self._take(top, at - 1)
                 top.piece, top.after_comma = at, True
-        found = _part(self._text, at)
-        assert found is not None
-        return found.end()
+
+    def _skip_part(self, at: int) -> int:
+        """Skip a part that may be longer than what one match takes."""
+        while True:
+            found = _part(self._text, at, at + _MATCH_BYTES)
+            assert found is not None
+            if found.end() == at:
+                return at
+            at = found.end()
 
     def _skip_string(self, at: int) -> int:
         """Skip a string with many escapes, or without an end."""
@@ -142,23 +194,27 @@ class _Parser:
                 return end + 1
 
     def _leave(self, at: int) -> int:
-        inner = self._open.pop()
+        inner = self._open[-1]
         if inner.found is None:
+            self._open.pop()
             return at + 1
         value = self._finished(inner, at)
-        outer = self._open[-1]
+        outer = self._open[-2]
         if outer.member > outer.piece:
             self._take(outer, outer.member - 1)
+        elif outer.found is not None and not outer.after_comma:
+            raise self._malformed()  # two containers without a comma between them
         if outer.found is None:
             outer.found = {} if outer.bracket == b"{" else []
         before = self._text[outer.member : inner.start - 1]
         if isinstance(outer.found, dict):
             (key,) = orjson.loads(b"{" + before + b"null}")
             outer.found[key] = value
-        elif before.strip(_SPACE):
+        elif _skip_space(before, 0, len(before)) < len(before):
             raise self._malformed()
         else:
             outer.found.append(value)
+        self._open.pop()
         comma = _comma(self._text, at + 1)
         outer.after_comma = comma is not None
         outer.piece = outer.member = at + 1 if comma is None else comma.end()
@@ -168,7 +224,7 @@ class _Parser:
         """Parse the piece of a container up to `end`."""
         bracket = container.bracket
         if not container.after_comma and container.found is not None:
-            raise self._malformed()  # something follows a container without a comma between them
+            raise self._malformed()  # a member follows a container without a comma
         parsed = orjson.loads(bracket + self._text[container.piece : end] + _CLOSING[bracket])
         if not parsed:
             raise self._malformed()
@@ -180,13 +236,14 @@ class _Parser:
             container.found += parsed
 
     def _finished(self, container: _Container, end: int) -> Any:
-        if container.after_comma or self._text[container.piece : end].strip(_SPACE):
+        if container.after_comma or _skip_space(self._text, container.piece, end) < end:
             self._take(container, end)
         return container.found
 
     def _end(self, top: _Container, at: int) -> Any:
-        if self._text[at + 1 :].strip(_SPACE):
+        text = self._text
+        if _skip_space(text, at + 1, len(text)) < len(text):
             raise self._malformed()
         if top.found is None:
-            return orjson.loads(self._text)
+            return orjson.loads(memoryview(text)[self._start : at + 1])
         return self._finished(top, at)

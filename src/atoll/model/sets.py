@@ -1,6 +1,6 @@
-"""Sets: their order, and how many members they have.
+"""Sets: sort their members, and count different ones.
 
-No other thread runs while a function of C does, so these give it large sets in parts.
+Functions in C hold the GIL, so these functions give them large sets in parts.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ PART = 10_000
 TYPES = frozenset(["SS", "NS", "BS"])
 
 _ORDERS: dict[str, Callable[[str], Any]] = {"SS": str, "NS": Decimal, "BS": a2b_base64}
-"""The order of strings by code point is their order by UTF-8 bytes."""
+"""Strings sort by code point, which is their order by UTF-8 bytes."""
 
 
 def ordered(kind: str, members: list[str]) -> list[str]:
-    """Sets are stored and shown sorted: strings and binaries by their bytes, numbers by value."""
+    """The members, sorted as sets are stored and shown: strings and binary values by their bytes, numbers by value."""
     order = _ORDERS[kind]
     if len(members) > PART:
         places: dict[str, Any] = {}
@@ -31,7 +31,7 @@ def ordered(kind: str, members: list[str]) -> list[str]:
 
 
 def distinct(members: list[str]) -> int:
-    """How many different members there are."""
+    """The number of different members."""
     if len(members) <= PART:
         return len(set(members))
     found: set[str] = set()

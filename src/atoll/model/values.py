@@ -36,7 +36,7 @@ _STUMBLES = (ApiError, AttributeError, LookupError, TypeError, ValueError)
 _DOCUMENT_BYTES = 3
 _MEMBER_BYTES = 1
 
-# Items of so many attributes are checked in parts.
+# Items with as many attributes are checked in parts.
 _MANY = 1_000
 
 # Check
@@ -86,7 +86,7 @@ def _measure_members(members: Item, level: int) -> int:
 
 
 def _measure_many(item: Item) -> int:
-    """Stop at the limit: an item of more bytes is refused, whatever else it has."""
+    """Measure an item with many attributes. Stop at the size limit: a larger item is refused in any case."""
     size, members = 0, iter(item.items())
     while size <= limits.ITEM_BYTES:
         part = dict(islice(members, _MANY))
@@ -131,7 +131,7 @@ def _measure_set(kind: str, member_size: Callable[[str], int]) -> _Measure:
         if type(members) is not list or not 0 < len(members) == sets.distinct(members):
             raise TypeError(members)
         size = sum(map(member_size, members))
-        if size <= limits.ITEM_BYTES:  # no larger set is ever stored
+        if size <= limits.ITEM_BYTES:  # larger sets are never stored
             value[kind] = sets.ordered(kind, members)
         return size
 
@@ -221,7 +221,7 @@ _MEASURES: dict[str, _Measure] = {
 
 
 def _check_depth(item: Item) -> None:
-    """The item itself is the first of the levels. Only an attribute's empty name is reported before them."""
+    """Refuse too many levels; the item is the first. Only an attribute's empty name is reported earlier."""
     if levels(item, limits.NESTING_LEVELS) > limits.NESTING_LEVELS:
         raise errors.attribute_name(0) if "" in item else errors.TooDeep()
 

@@ -1,7 +1,8 @@
-"""Jobs that copy a table as it was at a moment: into a backup, or into a new table. And restores from backups.
+"""Long jobs that copy items: a table as it was at an earlier moment into a backup or a new table, and a backup into a
+new table.
 
-A job of the first two kinds begins by adding itself to the `copies` of its source, whose log then keeps old images, and
-ends by removing itself. `begin_*` create jobs; the others are their steps.
+A job that copies a table begins by adding itself to the table's `copies`, so that the log keeps old images, and ends by
+removing itself. `begin_*` create jobs; the other functions are their steps.
 """
 
 from __future__ import annotations
@@ -39,10 +40,10 @@ class Copy:
     id: str
     kind: str
     region: str
-    """Of the source."""
+    """The region of the source."""
     source: Source
     space: int
-    """For the images of the log that are undone."""
+    """The space of the old images from the log."""
     target: str
     """The id of the backup, or the name of the table."""
     target_id: str = ""
@@ -50,9 +51,12 @@ class Copy:
     table: str = ""
     """The name of the source; empty if it is a backup."""
     moment_ms: int | None = None
-    """None: the moment when the job begins to read."""
+    """The moment to copy; None means the time at which the job begins to read."""
+    start: Position | None = None
+    """Where the job begins to read, if the request fixed it: more exact than `moment_ms`, since writes of the same
+    millisecond may follow."""
     position: Position | None = None
-    """None: the job has not begun yet."""
+    """The position of the copy; None if the job has not begun yet."""
     backup: str | None = None
     """The id of the backup that is being restored."""
     is_copied: bool = False
@@ -104,8 +108,8 @@ def begin_backup(tx: Transaction, region: Region, table: Table, name: str, now_m
 def begin_restore(
     tx: Transaction, target: Table, source: Table, region: Region, moment_ms: int | None, *, is_here: bool
 ) -> None:
-    """Begin to fill the new table `target` with the items of another one at a moment; None is the present, whatever the
-    clock says. `is_here`: whether the source's region is the one of the transaction."""
+    """Begin to fill the new table `target` with the items of another one at a moment; None means the present.
+    `is_here`: whether the source's region is the one of the transaction."""
     copy = Copy(
         id=str(uuid.uuid4()),
         kind=RESTORE,
@@ -200,7 +204,7 @@ async def restore(region: Region, job: Document) -> None:
 
 
 def read(snapshot: Snapshot, copy: Copy) -> Piece | None:
-    """None if the table at the moment is lost."""
+    """Read the next piece; None if the state at the moment is lost."""
     assert copy.position is not None
     try:
         return moment.read(snapshot, copy.source, copy.position)
@@ -215,12 +219,14 @@ def is_elsewhere(tx: Transaction, copy: Copy) -> bool:
 
 
 def join(tx: Transaction, source: Region, copy: Copy) -> Position | None:
-    """Make the source's log keep what the copy needs. None if the source is gone."""
+    """Make the source's log keep the images that the copy needs. None if the source was deleted."""
     table = source.catalog.find(tx, copy.table)
     if table is None or table.space != copy.source.space:
         return None
     if copy.id not in table.copies:
         catalog.save(tx, replace(table, copies=(*table.copies, copy.id)))
+    if copy.start is not None:
+        return copy.start
     return moment.at_end(tx, copy.source) if copy.moment_ms is None else moment.at(tx, copy.source, copy.moment_ms)
 
 
@@ -230,7 +236,7 @@ def _begin(tx: Transaction, copy: Copy, position: Position) -> None:
 
 
 def release(tx: Transaction, source: Region, copy: Copy, now_ms: int) -> None:
-    """The copy needs its source no longer."""
+    """Remove the copy from its source, which it does not need any more."""
     if copy.backup is not None:
         backup = backups.find(tx, copy.backup)
         if backup is not None and backup.is_restoring is not None:
@@ -255,7 +261,7 @@ def _copies(tx: Transaction) -> Sequence[Document]:
 
 @dataclass(slots=True)
 class Restored:
-    """An item of another table, to be stored in a new one. Its index keys may be invalid: then it has no entry."""
+    """The write of a copied item to a new table. Its index keys may be invalid: then it gets no entry."""
 
     table: Table
     key: Item

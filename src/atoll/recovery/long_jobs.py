@@ -1,9 +1,8 @@
-"""Long work on whole tables, one step at a time. A long job (here: job) is a document; a step stores its progress with
-its effects. The jobs of the due index are others (`database.due`): one transaction does all of their work.
+"""Run long work on whole tables, one step at a time. A *long job* (here: job) is a document; a step stores its progress
+together with its effects. (The jobs of `database.background` are different: they have no document.)
 
-So a job that was interrupted goes on at its last step. Only the process with the region's lease runs jobs. Jobs take
-turns, a step each, and between two steps requests run. Work that never ends runs beside them, so neither waits for the
-other.
+So an interrupted job resumes at its last step. Only the process with the region's lease runs jobs. Jobs take turns, a
+step each, and requests run between two steps. Endless work runs concurrently, so neither waits for the other.
 """
 
 from __future__ import annotations
@@ -27,11 +26,11 @@ LOOK_AGAIN_MS = 2_000
 RETRY_MS = 5_000
 
 Document = dict[str, Any]
-"""Has the members `id` and `kind`, and those of its kind."""
+"""The document of a job: the members `id` and `kind`, and those of its kind."""
 
 Step = Callable[[Region, Document], Awaitable[int | None]]
-"""Does one step of a job and stores its progress, or deletes the job. It runs again if the process ends before. Returns
-when the job's next step may run, in ms since 1970; None: at once."""
+"""Does one step of a job and stores its progress, or deletes the job. It runs again if the process is killed during the
+step. Returns when the next step may run, in ms since 1970; None means at once."""
 
 
 def put(tx: Transaction, job: Document) -> None:
@@ -52,7 +51,7 @@ def listed(snapshot: Snapshot) -> list[Document]:
 
 
 class Endless(Protocol):
-    """Work that follows the commits of a region, beside its jobs."""
+    """Work that follows the commits of a region, concurrently with jobs."""
 
     is_active: bool
 
@@ -62,13 +61,13 @@ class Endless(Protocol):
         """Work until it is stopped."""
 
     async def settle(self) -> bool:
-        """Catch up; returns whether there was anything to do. Raises what failed, after all parts had their turn."""
+        """Catch up; returns whether there was anything to do. Runs all parts, then raises the errors of failed ones."""
 
     async def stop(self) -> None: ...
 
 
 class Runner:
-    """Runs the jobs of one region, and beside them the work that never ends."""
+    """Runs the jobs of one region, and its endless work concurrently."""
 
     def __init__(
         self, region: Region, steps: Mapping[str, Step], endless: Endless | None = None, *, alone: bool = True
@@ -110,8 +109,8 @@ class Runner:
             await endless
 
     async def settle(self) -> int | None:
-        """Run all jobs until they end or wait, and let the endless work catch up; return when the first waiting job may
-        go on. If one fails, the others still run, and the errors are raised at the end."""
+        """Run all jobs until they end or wait, and let the endless work catch up; returns when the first waiting job
+        may continue. If one fails, the others still run, and the errors are raised at the end."""
         failed: list[Exception] = []
         wake_ms, has_more = None, True
         self._retries_ns.clear()
@@ -127,8 +126,8 @@ class Runner:
         return wake_ms
 
     async def _run_jobs(self) -> tuple[int | None, list[Exception]]:
-        """Run all jobs until they end, fail or wait; return when the first waiting one may go on, which may be past,
-        and the errors of those that failed."""
+        """Run all jobs until they end, fail or wait; returns when the first waiting one may continue (perhaps a past
+        time), and the errors of failed ones."""
         failed: list[Exception] = []
         waits: dict[str, int] = {}
         wake_ms = None

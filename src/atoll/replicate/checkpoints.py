@@ -1,11 +1,11 @@
-"""The checkpoint table, at the target: how far the replication has come, and which process may write.
+"""The checkpoint table at the target: it stores the progress of the replication, and which process may write.
 
-Threads `note` state, after the writes that it covers are done. `flush` stores what was noted, in transactions that
-require the lease. One thread flushes every second; a process that is killed repeats the work of that second.
+Threads `note` state after the writes that it covers. `flush` stores the noted state, in transactions that require the
+lease. One thread flushes every second; a killed process repeats at most the work of that second.
 
-The lease. Its holder makes the number `beat` grow at each flush. A process whose last flush began too long ago writes
+The lease: its holder increments the number `beat` at each flush. A process whose last flush began too long ago writes
 nothing (`wait`) until it has flushed again. Another process takes the lease if its owner gave it up, or ran on this
-machine and has ended, or if `beat` did not change for longer than that. No two clocks are compared.
+machine and has ended, or if `beat` stayed the same for even longer. No clocks are compared.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ EXPIRES_S = 40.0
 WATCH_S = 1.0
 
 ACTIONS = 100
-"""Of a transaction."""
+"""The most rows of a transaction."""
 
 _CONDITION_FAILED = "ConditionalCheckFailed"
 
@@ -78,7 +78,7 @@ class Checkpoints:
         return None if row is None else rows.load(Run, row)
 
     def segments(self, run: Run) -> list[Segment]:
-        """The segments of the run's phase, also those of which nothing is stored."""
+        """The segments of the run's phase, also those without stored state."""
         stored = [rows.load(Segment, row) for row in self._rows(f"{run.epoch}/{run.phase}/")]
         known = {segment.number: segment for segment in stored}
         return [known.get(number, Segment(number)) for number in range(run.segments)]
@@ -87,7 +87,7 @@ class Checkpoints:
         return [rows.load(Place, row) for row in self._rows(f"{run.epoch}/{rows.SHARD}/")]
 
     def begin(self, run: Run, places: list[Place]) -> None:
-        """Store the beginning of a new copy. Its row `run` is stored last: it makes the others count."""
+        """Store the beginning of a new copy. Its row `run` is stored last, since it makes the others valid."""
         for place in places:
             self.note_place(run, place)
         self.flush()
@@ -114,7 +114,7 @@ class Checkpoints:
     # Storing
 
     def flush(self) -> None:
-        """Store what was noted, and the lease."""
+        """Store the noted state and the lease."""
         with self._lock:
             noted, self._noted = self._noted, {}
         actions = [self._action(name, attributes) for name, attributes in noted.items()]
@@ -122,7 +122,7 @@ class Checkpoints:
             self._store(actions[first : first + ACTIONS - 1])
 
     def flush_if_due(self) -> None:
-        """Store what was noted, or at least the lease from time to time."""
+        """Store the noted state, or at least the lease from time to time."""
         beaten_ns = self._held_until_ns - int(HELD_S * 1e9)
         if self._noted or monotonic_ns() - beaten_ns > BEAT_S * 1e9:
             self.flush()
@@ -163,14 +163,14 @@ class Checkpoints:
             self._target.pause(WATCH_S)
 
     def close(self) -> None:
-        """Store what was noted, and let another process begin at once."""
+        """Store the noted state, and release the lease."""
         if self._owner and not self._lost:
             self.flush()
             self._put_lease("", self._owner)
             self._owner = ""
 
     def is_seen_by(self, end: End) -> bool:
-        """Whether the other end shows this process's lease: it is the same store."""
+        """Whether the other end shows this process's lease, and so is the same store."""
         try:
             seen = self._get(rows.LEASE, end)
         except CallFailed:  # no such table
@@ -221,7 +221,7 @@ class Checkpoints:
         except CallFailed as error:
             if error.code != "ConditionalCheckFailedException":
                 raise
-            now = self._get(rows.LEASE)  # an earlier attempt may have succeeded without an answer
+            now = self._get(rows.LEASE)  # an earlier attempt may have succeeded although its answer was lost
             if now is None or now["owner"]["S"] != owner:
                 return False
         self._held_until_ns = begun_ns + int(HELD_S * 1e9)
@@ -268,7 +268,8 @@ class Checkpoints:
 
 
 def _has_ended(lease: Item) -> bool:
-    """Whether the lease's owner ran on this machine and has ended. Our own id belonged to an earlier process, then."""
+    """Whether the lease's owner ran on this machine and has ended. If it has our own process id, it was an earlier
+    process."""
     pid = int(lease["pid"]["N"])
     if lease["host"]["S"] != socket.gethostname():
         return False

@@ -56,7 +56,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--write-rate", default="", metavar="UNITS", help="write units per second (default: any)")
     parser.add_argument("--enable-stream", action="store_true", help="enable the source's stream if it has none")
     parser.add_argument("--overwrite", action="store_true",
-                        help="copy anew over what the target has; delete what the source does not have")  # fmt: skip
+                        help="copy again over the items of the target; delete those that the source lacks")  # fmt: skip
     parser.add_argument("--stop-on-gap", action="store_true",
                         help="fail if records were trimmed unread, instead of copying again")  # fmt: skip
     parser.add_argument("--once", action="store_true", help="end when the target has caught up")
@@ -114,7 +114,7 @@ def end_on_signals(stop: Callable[[], None]) -> None:
 
     def handle(number: int, frame: object) -> None:
         signal.signal(number, signal.SIG_DFL)
-        # Not here: this thread may be inside of the lock that `stop` needs.
+        # In another thread, since this one may hold the lock that `stop` needs.
         threading.Thread(target=stop, name="stop").start()
 
     for which in (signal.SIGTERM, signal.SIGINT):

@@ -1,7 +1,7 @@
 """Phase 2: parallel scans. One copies the source into the target, one finds items to delete.
 
-A segment is scanned by one thread at a time, page by page. `note` learns of a segment's progress when a page is dealt
-with.
+One thread at a time scans a segment, page by page. `note` is called with the segment's progress after each page is
+handled.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Table:
         *,
         keys_only: bool = False,
     ) -> None:
-        """Let threads `handle` the pages of the segments that are not done, in batches. Raises their first failure."""
+        """Scan the unfinished segments, and let threads `handle` the pages in batches. Raises their first failure."""
         segments = list(segments)
         total = len(segments)
         projection = self._projection() if keys_only else {}
@@ -141,7 +141,7 @@ def prune(
     tick: Callable[[], None],
     counters: Counters,
 ) -> None:
-    """Delete the items of the target that the source does not have. If the source gets one meanwhile, the stream has a
+    """Delete the target's items that the source lacks. If the source gets such an item meanwhile, the stream has a
     later record of it."""
 
     def delete_strangers(page: Page) -> None:

@@ -1,4 +1,4 @@
-"""Threads that work together: pauses that end with the replication, and pools whose failure reaches every thread."""
+"""Threads of a replication: pauses that end when it ends, and pools in which one failure ends all threads."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from atoll.replicate.failures import Stopped
 
 
 class Pauses:
-    """How every thread waits. A pause raises Stopped as soon as the replication has to end."""
+    """The way in which threads wait: a pause raises Stopped as soon as the replication must end."""
 
     def __init__(self) -> None:
         self._stopped = False
@@ -45,7 +45,7 @@ class Pauses:
 
 @contextmanager
 def crew(threads: int, pauses: Pauses) -> Iterator[ThreadPoolExecutor]:
-    """A pool of threads. If the block fails, they end at their next pause, and tasks that did not begin are dropped."""
+    """A pool of threads. If the block fails, they end at their next pause, and waiting tasks are dropped."""
     with ThreadPoolExecutor(threads) as pool:
         try:
             yield pool

@@ -1,9 +1,9 @@
 """One end of a replication: a DynamoDB endpoint, called with `client`.
 
-`End.call` sends a request until it succeeds or is refused. It repeats throttled requests forever, and requests that met
-a failure of the network or of the server for some minutes. Between two attempts it waits, longer each time and for a
-random time, so that several processes do not come back together. The client's own repetition is not used: it neither
-counts throttling nor lasts as long.
+`End.call` sends a request until it succeeds or is refused. It retries throttled requests forever, and requests after a
+failure of the network or the server for some minutes. The pauses between attempts grow and are random, so that several
+processes do not retry at the same time. The client's own retries are not used: they neither count throttling nor last
+as long.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from atoll.replicate.failures import CallFailed, Failed
 from atoll.replicate.progress import Counters
 
 Gate = Callable[[], None]
-"""Called before each attempt of a call. It waits until the attempt is allowed, or raises."""
+"""Called before each attempt of a call. Waits until the attempt is allowed, or raises."""
 
 LONGEST_DELAY_S = 10.0
 PATIENCE_S = 300.0
-"""Give up on an endpoint that cannot be reached, or only fails, for this long."""
+"""An endpoint that is unreachable or fails for this long ends the replication."""
 
 
 @dataclass(frozen=True)
 class Address:
-    """How the user names an end, as for `resolve`."""
+    """The user's arguments that name an end, as for `client.endpoint.resolve`."""
 
     place: str
     region: str = ""
@@ -39,8 +39,8 @@ class Address:
     ca_bundle: str = ""
 
     def client(self) -> Client:
-        """Threads may share it. Raises Misconfigured."""
-        # A region is the service's, even if the environment directs SDKs to another endpoint.
+        """A client, which threads may share. Raises Misconfigured."""
+        # A region means the service, even if the environment directs SDKs to another endpoint.
         streams = self.streams or self.place
         endpoint = resolve(self.place, self.region, self.profile, streams_url=streams, ca_bundle=self.ca_bundle)
         return Client(replace(endpoint, streams_url=self.streams) if self.streams else endpoint)
@@ -49,7 +49,7 @@ class Address:
 class End:
     def __init__(self, role: str, client: Client, pause: Callable[[float], None], counters: Counters) -> None:
         self.role = role
-        """"source" or "target", for messages."""
+        """One of "source" or "target", for messages."""
         self._client = client
         self.pause = pause
         """Wait this many seconds; raises Stopped if the replication has to end."""
@@ -71,8 +71,10 @@ class End:
                     raise CallFailed(self.role, operation, error.code, error.message, tuple(error.reasons)) from error
                 failure = None if error.throttled else str(error)
             except Unreachable as error:
+                if not error.passes:
+                    raise Failed(f"{self.role}: {operation}: {error}") from error
                 failure = str(error)
-            except Misconfigured as error:  # keys that are renewed while the replication runs
+            except Misconfigured as error:  # renewing the keys failed during the replication
                 raise Failed(f"{self.role}: {operation}: {error}") from error
             else:
                 self._reached = True
@@ -95,7 +97,7 @@ class End:
         self.pause(delay_s(attempt, LONGEST_DELAY_S))
 
     def _give_up(self, operation: str, failure: str, since_ns: int) -> None:
-        """Raise if this has lasted too long: the first call of a run must succeed at once."""
+        """Raise if failures have lasted too long. The first call of a run must succeed at once."""
         failing_s = (monotonic_ns() - since_ns) / 1e9
         if not self._reached or failing_s > PATIENCE_S:
             raise Failed(f"{self.role}: {operation}: {failure}")

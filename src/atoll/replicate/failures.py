@@ -1,4 +1,4 @@
-"""Why a replication ends early."""
+"""The errors that end a replication early."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from atoll.logs import one_line
 class Failed(Exception):
     """The replication cannot go on. Its checkpoint stays, so another run continues.
 
-    Endpoints choose parts of the text: it is made one line that commands no terminal.
+    Endpoints choose parts of the text, so it is reduced to one line without control characters.
     """
 
     def __init__(self, text: str) -> None:

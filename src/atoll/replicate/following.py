@@ -1,8 +1,8 @@
-"""Phase 3: the source's stream is read and applied to the target.
+"""Phase 3: read the source's stream and apply it to the target.
 
-Each task reads one page of a shard and applies it: of the page's records of an item only the last one counts, since
-each holds the whole item. A shard has at most one task at a time, so its pages are applied in order. An open shard that
-has nothing new is read again after a while; a shard that ends makes its children ready.
+Each task reads one page of a shard and applies it. Of the page's records of an item only the last one is applied, since
+each holds the whole item. A shard has at most one task at a time, so its pages are applied in order. An open shard
+without new records is read again after a while; a finished shard makes its children ready.
 """
 
 from __future__ import annotations
@@ -25,30 +25,31 @@ from atoll.replicate.writing import Request, Writer, deletion, put
 
 THREADS = 16
 POLL_S = 1.0
-"""Read an open shard without new records this often. Pages that follow each other are read five times as often, which
-is the most that the service allows."""
+"""Read an open shard without new records this often. Consecutive pages with records are read five times as often, the
+most that the service allows."""
 LIST_EVERY_S = 30.0
 """List the shards at least this often, to notice that the stream has ended."""
 LISTINGS = 5
-"""Children of a closed shard may be missing in this many listings."""
+"""The listings in which children of a closed shard may still be missing."""
 SETTLED = 5
-"""A shard is at its end after so many quiet pages: the service may return empty pages although more records follow."""
+"""The quiet pages after which a shard is at its end: the service may return empty pages although more records
+follow."""
 QUIET_RECORDS = 100
 IDLE_NOTED_MS = 600_000
-"""Store that an idle shard was read, this often."""
+"""How often the time of reading an idle shard is stored."""
 TICK_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """The reading of a shard."""
+    """The state of reading a shard."""
 
     place: Place
     iterator: str | None = None
     quiet: int = 0
-    """Pages one after another with nothing, or with few new records."""
+    """The number of consecutive pages with no or few new records."""
     caught_up: bool = False
-    """It was at its end once."""
+    """Whether it has reached its end once."""
     lag_s: float = 0.0
     due_ns: int = 0
     noted_ms: int = 0
@@ -93,8 +94,8 @@ class Follower:
         *,
         once: bool,
     ) -> None:
-        """Until the stream has ended; with `once`, until all shards have been at their ends. `note` is called when a
-        place has changed, `tick` all the time. Raises Gap, Failed or Stopped."""
+        """Follow the stream until it has ended; with `once`, until all shards have reached their ends. `note` is called
+        when a place has changed, `tick` all the time. Raises Gap, Failed or Stopped."""
         try:
             with crew(THREADS, self._pauses) as pool:
                 while True:
@@ -161,7 +162,7 @@ class Follower:
                 self._running[pool.submit(self._step, reader)] = name
 
     def _collect(self, lineage: Lineage, note: Callable[[Place], None]) -> None:
-        """Wait until a task ends or one is due, and take over what has been done."""
+        """Wait until a task ends or one is due, and take over the results."""
         if self._running:
             finished, _ = wait(self._running, timeout=TICK_S, return_when=FIRST_COMPLETED)
             for future in finished:
@@ -174,7 +175,7 @@ class Follower:
             self._pauses(min(delay_s, TICK_S))
 
     def _finish(self, lineage: Lineage, note: Callable[[Place], None]) -> None:
-        """Take over what the last tasks have done, where they succeeded. All have ended."""
+        """Take over the results of the last tasks that succeeded, after all have ended."""
         for future, name in self._running.items():
             if not future.cancelled() and future.exception() is None:
                 self._take(name, future.result(), lineage, note)

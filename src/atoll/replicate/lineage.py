@@ -1,11 +1,10 @@
 """The shards of the source's stream, and the order in which they may be read. Pure.
 
 All changes of an item are in one shard, or in a shard and its descendants. So a shard may be read when its parent is
-done, and each item's changes then come in their order. Shards are closed and get children every four hours, and when
-the table grows.
+done; this keeps the order of each item's changes. Shards are closed and get children every four hours, and when the
+table grows.
 
-A shard that was trimmed before it was done, or that appears although its parent was never seen, means that records were
-missed (`Gap`).
+If a shard was trimmed before it was done, or appears although its parent was never seen, records were missed (`Gap`).
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ class Lineage:
         self.places = {place.shard: place for place in places}
 
     def update(self, listed: Iterable[Shard]) -> list[str]:
-        """Take over a new listing. Returns the shards that nothing needs any more."""
+        """Take over a new listing. Returns the shards that are not needed any more."""
         shards = {shard.id: shard for shard in listed}
         for place in self.places.values():
             if not place.done and place.shard not in shards:
@@ -52,7 +51,7 @@ class Lineage:
         self.places[shard.id] = Place(shard.id, shard.parent, start=shard.start)
 
     def ready(self) -> Iterator[Place]:
-        """The places to read from: of shards that are not done, while their parents are."""
+        """The places of the shards that can be read: those that are not done and whose parents are."""
         for place in self.places.values():
             parent = self.places.get(place.parent or "")
             if not place.done and (parent is None or parent.done):

@@ -11,8 +11,8 @@ SHORTEST_PAUSE_S = 0.01
 
 
 class Rate:
-    """Admits requests while units are left; the real cost, known afterwards, is subtracted. So a costly request makes
-    later ones wait. At most one second's units are saved. Without a limit all are admitted."""
+    """Admits requests while units are left; subtracts the real cost afterwards, so a costly request makes later ones
+    wait. Unused units of at most one second accumulate. Without a limit, all requests are admitted."""
 
     def __init__(
         self, per_second: float | None, pause: Callable[[float], None], now_ns: Callable[[], int] = monotonic_ns

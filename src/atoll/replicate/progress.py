@@ -1,4 +1,4 @@
-"""What the user sees: counters, shown as a bar on a terminal, as lines elsewhere, or as JSON.
+"""The output of a replication: counters, as a bar on a terminal, as lines elsewhere, or as JSON.
 
 Progress goes to standard error, or with --json to standard output, one object a line.
 """
@@ -20,7 +20,7 @@ TROUBLE_EVERY_S = 30.0
 
 
 def units(answer: dict[str, Any], default: float = 0.0) -> float:
-    """The capacity units that a call consumed, or the default where the endpoint does not say."""
+    """The capacity units that a call consumed; the default if the endpoint does not report them."""
     consumed = answer.get("ConsumedCapacity")
     if not consumed:
         return default
@@ -30,11 +30,11 @@ def units(answer: dict[str, Any], default: float = 0.0) -> float:
 
 @dataclass
 class Counters:
-    """What has been done. Several threads count."""
+    """Counts the done work, in several threads."""
 
     phase: str = "start"
     items: int = 0
-    """Items of the phase's scan."""
+    """The items that the phase's scan has handled."""
     expected: int = 0
     """About how many items the scan will find."""
     records: int = 0
@@ -57,7 +57,7 @@ class Counters:
                 setattr(self, name, getattr(self, name) + amount)
 
     def trouble(self, text: str) -> None:
-        """An endpoint fails, and the call will be repeated."""
+        """Report that an endpoint fails and the call will be retried."""
         if self.listener is not None:
             self.listener(text)
 
@@ -86,14 +86,14 @@ class Display:
             self.show()
 
     def say(self, event: str, **details: Any) -> None:
-        """Tell an event: a line of its own."""
+        """Print an event on a separate line."""
         if self.as_json:
             self._write(json.dumps({"event": event, **details, **self._counters.as_json()}) + "\n")
         else:
             self._write(("\r\x1b[K" if self._bar else "") + event + "\n")
 
     def trouble(self, text: str) -> None:
-        """Tell, from any thread but not too often, that an endpoint fails."""
+        """Report that an endpoint fails, not too often. May be called in any thread."""
         now_ns = self._now_ns()
         with self._lock:
             if self._trouble_ns is not None and now_ns - self._trouble_ns < TROUBLE_EVERY_S * 1e9:
@@ -114,7 +114,7 @@ class Display:
             self._write(self._text(rate) + "\n")
 
     def end(self, reason: str) -> None:
-        """The replication has failed: tell a program that reads, and leave the bar's line."""
+        """Report that the replication has failed: as JSON to a program, and leave the line of the bar."""
         if self.as_json:
             self.say("failed", reason=reason)
         elif self._bar:

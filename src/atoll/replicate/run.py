@@ -1,4 +1,4 @@
-"""The phases of a replication, one after the other, and what makes them begin again."""
+"""Run the phases of a replication in turn, and repeat them if the stream was trimmed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from atoll.replicate.writing import Writer
 
 FLUSH_S = 1.0
 COPIES = 2
-"""Give up after so many copies one after another whose stream was trimmed before the target had caught up."""
+"""The most consecutive copies whose stream was trimmed before the target had caught up; then the replication fails."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,8 @@ class Replication:
     # Replicating
 
     def replicate(self) -> None:
-        """Until the user stops it, or with `once` until the target has caught up. Raises Failed or Stopped."""
+        """Replicate until the user stops it, or with `once` until the target has caught up. Raises Failed or
+        Stopped."""
         source = tables.describe(self._source, self._options.table)
         target = self._target_table(source)
         try:
@@ -88,7 +89,7 @@ class Replication:
             self._refuse_itself(source, target)
             self._phases(self._stored_run(source, target), source, target)
         finally:
-            with suppress(Failed, Stopped):  # the failure that ends the run counts; the next run repeats some work
+            with suppress(Failed, Stopped):  # report the original failure; the next run repeats some work
                 self._checkpoints.close()
 
     def _phases(self, run: Run | None, source: Description | None, target: Description) -> None:
@@ -152,15 +153,15 @@ class Replication:
         return target
 
     def _refuse_itself(self, source: Description | None, target: Description) -> None:
-        """Two stores may hold tables of one id, if one store is a copy of the other. Only in the same store does the
-        source see the lease that was just taken at the target."""
+        """Refuse a target in the source's own store. Equal table ids do not prove that, since one store may be a copy
+        of the other. But only then does the source see the lease that was just taken at the target."""
         if source is None or tables.identity(source) != tables.identity(target):
             return
         if self._checkpoints.is_seen_by(self._source):
             raise Failed("source and target are the same table")
 
     def _stored_run(self, source: Description | None, target: Description) -> Run | None:
-        """The run to continue; None if a copy has to begin."""
+        """The run to continue; None if a new copy must begin."""
         run = self._checkpoints.run()
         if self._options.overwrite:
             return None
@@ -178,7 +179,7 @@ class Replication:
         return run
 
     def _check_source(self, run: Run | None, source: Description | None) -> None:
-        """Refuse to mix two tables, also if they have had one name one after the other."""
+        """Refuse to mix two source tables, even if one has replaced the other under the same name."""
         if run is not None and source is not None and run.source_id != tables.identity(source):
             raise Failed(
                 f"the target is a copy of another table, {run.source} ({run.source_id}): --overwrite copies this one "
@@ -209,7 +210,7 @@ class Replication:
         return run
 
     def _positions(self, stream: Stream) -> list[Place]:
-        """A place in each shard that all records made from now on are behind."""
+        """A place in each shard, such that all records made from now on come after it."""
         shards, _ = stream.listed()
         while not shards:  # the stream was just enabled
             self._pauses(self._options.poll_s)
@@ -282,7 +283,7 @@ class Replication:
             self._display.say(f"caught up: {self._counters.records:,} records applied")
 
     def _find_next_stream(self, run: Run) -> None:
-        """The stream has ended, and all of it is applied. Raises the Gap to a later stream, or Failed."""
+        """Called when all of an ended stream is applied. Raises the Gap to a later stream, or Failed."""
         source = tables.describe(self._source, self._options.table)
         if source is None or tables.identity(source) != run.source_id:
             raise Failed("the source table was deleted; all of its changes are applied")

@@ -8,14 +8,16 @@ A row's key is `table`, the name of the target table, and `row`:
     EPOCH/prune/000003      a segment of the scan of the target that looks for items to delete
     EPOCH/shard/ID          a shard: the members of `Place`
 
-A new copy has a new epoch, so to replace the row `run` is to replace all state at once. Rows of older epochs are
-deleted later.
+A new copy has a new epoch, so replacing the row `run` replaces all state at once. Rows of older epochs are deleted
+later.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from typing import Any
+
+from atoll.attribute_values import attribute_value
 
 Item = dict[str, dict[str, Any]]
 """An item in the form of the API: each attribute's value with its type."""
@@ -38,7 +40,7 @@ class Run:
     """The ARN of the source's stream."""
     segments: int
     prunes: bool
-    """Whether the target may have items that the source does not have: it was not empty at the beginning."""
+    """Whether the target may have items that the source lacks, because it was not empty at the beginning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +55,17 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """How far a shard of the source's stream was applied to the target."""
+    """The progress of applying a shard of the source's stream to the target."""
 
     shard: str
     parent: str | None = None
     after: str | None = None
-    """The sequence number of the last record applied, or covered by the scan. None: at the shard's beginning."""
+    """The sequence number of the last record applied, or covered by the scan; None at the shard's beginning."""
     start: str | None = None
-    """Where the shard begins, while `after` is None: a sequence number from which its trimming can be seen. None: the
-    endpoint knows none, or the shard had been trimmed when its copy began."""
+    """The sequence number at which the shard begins, while `after` is None: reading from it shows whether the shard was
+    trimmed. None if the endpoint has none, or if the shard had been trimmed when its copy began."""
     read_ms: int = 0
-    """No record that was written before this time is missing, as far as clocks tell."""
+    """If clocks are right, no record written before this time is missing."""
     done: bool = False
     """The shard is closed, and all of its records are applied."""
 
@@ -89,11 +91,7 @@ def load(kind: type[Any], row: Item) -> Any:
 
 
 def _value(value: Any) -> dict[str, Any]:
-    if isinstance(value, bool):
-        return {"BOOL": value}
-    if isinstance(value, int):
-        return {"N": str(value)}
-    return {"M": value} if isinstance(value, dict) else {"S": value}
+    return {"M": value} if isinstance(value, dict) else attribute_value(value)
 
 
 def _parsed(value: dict[str, Any]) -> Any:

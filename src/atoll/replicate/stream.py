@@ -1,9 +1,9 @@
 """The source's stream: its shards, iterators and pages.
 
-An iterator is valid for 15 minutes and is never stored; a position is a sequence number. After the last record that was
-applied, the endpoint itself tells whether records were trimmed in between. At a shard's beginning it tells so only when
-asked for the sequence number at which the shard starts. An endpoint that does not accept this number is asked for its
-oldest record instead, and then only the time since the last reading shows that records may be missing.
+An iterator is valid for 15 minutes and is never stored; a position is a sequence number. When reading continues after
+the last applied record, the endpoint reports whether records were trimmed in between. At a shard's beginning, it
+reports this only if the request has the sequence number at which the shard starts. If an endpoint does not accept this
+number, reading starts at its oldest record, and only the time since the last reading shows that records may be missing.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Stream:
     # Iterators
 
     def open(self, place: Place, now_ms: int) -> str:
-        """An iterator at the place. Raises Gap if the records after it were trimmed, as far as one can know."""
+        """An iterator at the place. Raises Gap if the records after it are known to be trimmed."""
         if place.after is not None:
             return self._iterator(place.shard, "AFTER_SEQUENCE_NUMBER", place.after)
         if place.start is not None:
@@ -81,7 +81,7 @@ class Stream:
         return self._iterator(place.shard, "TRIM_HORIZON")
 
     def _at_start(self, shard: str, number: str) -> str | None:
-        """None if the endpoint does not accept the number."""
+        """An iterator at a shard's start; None if the endpoint does not accept the number."""
         try:
             return self._iterator(shard, "AT_SEQUENCE_NUMBER", number)
         except CallFailed as error:
@@ -103,8 +103,8 @@ class Stream:
     # The position at which a copy begins
 
     def present_end(self, shard: Shard, now_ms: int) -> Place:
-        """The place after the shard's last record. Its records are read, not applied: their changes were made before
-        now, so a scan that begins now sees them. To stop early is safe, the records left over are applied once more."""
+        """The place after the shard's last record. Its records are read but not applied: a scan that begins now sees
+        their changes. Stopping early is safe: the remaining records are applied again."""
         begin = Place(shard.id, shard.parent, start=shard.start, read_ms=now_ms, done=shard.closed)
         if shard.closed:
             return begin
@@ -124,7 +124,7 @@ class Stream:
         return replace(begin, after=after)
 
     def _start_or_none(self, shard: str, number: str) -> str | None:
-        """An iterator at the shard's beginning; None if that is trimmed already, or not accepted."""
+        """An iterator at the shard's beginning; None if that is already trimmed, or not accepted."""
         try:
             return self._at_start(shard, number)
         except Gap:
@@ -132,7 +132,7 @@ class Stream:
 
 
 def written_ms(record: Record) -> int:
-    """About when the change was made, by the clock of the source."""
+    """The approximate time of the change, by the clock of the source."""
     return int(record["dynamodb"]["ApproximateCreationDateTime"] * 1000)
 
 
@@ -143,5 +143,5 @@ def _shard(described: dict[str, Any]) -> Shard:
 
 
 def _gap_of(error: CallFailed) -> Exception:
-    """The Gap that an error of a stream means, or the error itself."""
+    """The Gap that a stream's error means, or else the error itself."""
     return Gap(error.message) if error.code in (TRIMMED, NOT_FOUND) else error

@@ -1,4 +1,4 @@
-"""Descriptions of the tables at both ends: compared, created, their streams found."""
+"""The tables at both ends: compare their descriptions, create the target, and find the source's stream."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from atoll.replicate.failures import CallFailed, Failed
 
 Description = dict[str, Any]
 Key = tuple[tuple[str, str, str], ...]
-"""For each attribute of the key: its name, HASH or RANGE, its type."""
+"""For each attribute of the key its name, its kind (HASH or RANGE), and its type."""
 
 IMAGE_VIEWS = ("NEW_IMAGE", "NEW_AND_OLD_IMAGES")
 POLL_S = 0.5
 
 
 def describe(end: End, table: str) -> Description | None:
-    """None if there is no such table."""
+    """The description of a table; None if it does not exist."""
     try:
         description: Description = end.call("DescribeTable", TableName=table)["Table"]
     except CallFailed as error:
@@ -38,7 +38,8 @@ def wait_until_active(end: End, table: str) -> Description:
 
 
 def identity(description: Description) -> str:
-    """Distinguishes a table from others of its name, at other endpoints or before it was deleted and created again."""
+    """A text that distinguishes a table from others of its name, at other endpoints or before it was deleted and
+    recreated."""
     return str(description.get("TableId") or description["CreationDateTime"])
 
 
@@ -115,7 +116,7 @@ def create(end: End, wanted: dict[str, Any]) -> Description:
 
 
 def check_stream(end: End, description: Description, *, enable: bool) -> bool:
-    """Whether the table has its stream already; raises Failed if it cannot be used, or not be enabled."""
+    """Whether the table already has a stream; raises Failed if that cannot be used, or none can be enabled."""
     table = description["TableName"]
     stream = description.get("StreamSpecification", {})
     if not stream.get("StreamEnabled"):
@@ -131,7 +132,7 @@ def check_stream(end: End, description: Description, *, enable: bool) -> bool:
 
 
 def stream_of(end: End, description: Description, *, enable: bool) -> str:
-    """The ARN of the table's stream, enabled if it may be."""
+    """The ARN of the table's stream, which is enabled if necessary and allowed."""
     if not check_stream(end, description, enable=enable):
         table, wanted = description["TableName"], {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
         end.call("UpdateTable", TableName=table, StreamSpecification=wanted)

@@ -1,8 +1,8 @@
-"""Are two tables equal? Parallel scans of both, with consistent reads.
+"""Compare two tables, by parallel scans of both with consistent reads.
 
 Each item of the source is looked up in the target and compared; each key of the target is looked up in the source. An
-item that differs is read again from both tables at the end: it may have changed between two reads, or a change may have
-been on its way. Endpoints order items differently, so their scans cannot be compared side by side.
+item that differs is read again from both tables at the end: it may have changed between two reads, or its change may
+not have been replicated yet. Endpoints order items differently, so their scans cannot be compared side by side.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from atoll.replicate.state import Item, Segment
 
 MISSING, EXTRA, DIFFERENT = "missing at the target", "missing at the source", "different"
 ROUNDS = 3
-"""Read an item that differs again this often, before it is a difference."""
+"""How often a differing item is read again before it counts as a difference."""
 ROUND_PAUSE_S = 1.0
 
 
@@ -29,7 +29,7 @@ class Difference:
     key: Item
     kind: str
     attributes: tuple[str, ...] = ()
-    """Of items that are different: the names of the attributes that differ."""
+    """The names of the attributes that differ between two items."""
 
     def __str__(self) -> str:
         detail = f": {', '.join(self.attributes)}" if self.attributes else ""
@@ -46,7 +46,7 @@ def differences(
     tick: Callable[[], None],
     pause: Callable[[float], None],
 ) -> list[Difference]:
-    """Those that remain after several reads, in the order of their keys as text."""
+    """The differences that remain after several reads, in the order of their keys as text."""
     suspects: dict[Any, Item] = {}
     lock = threading.Lock()
 
@@ -105,4 +105,4 @@ def _is_same(ours: Item, theirs: Item | None) -> bool:
 
 
 def _ignore(segment: Segment) -> None:
-    """Nothing is stored of a comparison."""
+    """Does nothing: a comparison stores no progress."""

@@ -1,10 +1,10 @@
-"""Replicas of tables in several regions: how regions ask each other, and what may go wrong on the way.
+"""Replicas of tables in several regions: the messages between regions, and the faults on their way.
 
 A replica asks another region for its changes, and applies the answer:
 
     follower     the loops, one for each table and other region
-    steps        one step of a loop: the question, and what its answer does
-    receiver     apply an answer: changes, a copy, what a new master lacks
+    steps        one step of a loop: the question, and the effect of its answer
+    receiver     apply an answer: changes, a copy, the revert to a new master
     conflicts    the report of changes that lost
 
 A region answers:
@@ -20,11 +20,11 @@ The replicas of a table:
     masters      replicas with one master
     legacy       global tables of 2017
 
-Messages and their way:
+The transport of messages:
 
     exchange     the interface: ask a region, wherever it is served
     messages     the frame
-    shapes, validation, checked    whether a message of a peer makes sense
+    shapes, validation, checked    checks of the messages of peers
     peer, http   over HTTP
     links, faults, faulty, waits, pacing    faults of links, on demand
 """

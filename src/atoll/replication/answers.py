@@ -8,7 +8,7 @@
     rows      some rows of a copy
     items     the items with given keys
 
-Each asks a plain function of `source` or `membership`. A message tells what the asking replica knows of the group.
+Each calls a plain function of `source` or `membership`. A message has the asking replica's copy of the group.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any
 
 from atoll.clock import Stamp, monotonic_ns
-from atoll.database.group import DELETING
+from atoll.database.group import DELETING, LEGACY_MULTI_MASTER
 from atoll.database.records import load
 from atoll.database.region import Region
 from atoll.database.schema import Table
@@ -29,7 +29,7 @@ from atoll.replication.messages import Message
 from atoll.storage.engine import Snapshot, Transaction
 
 LOOK_S = 0.2
-"""How often a waiting answer looks for changes that another process has made."""
+"""The interval at which a waiting answer looks for changes that another process has made."""
 PAUSES_S = (0.0, 0.002, 0.01, 0.05)
 """How long a waiting answer pauses after a commit that was not its table's, then after further ones."""
 
@@ -53,6 +53,8 @@ async def join(region: Region, asking: str, message: Message) -> Message:
 async def changes(region: Region, asking: str, message: Message) -> Message:
     head = message.head
     until_ns = monotonic_ns() + head["wait_ms"] * 1_000_000
+    if any(head.get("arrived", ())):
+        region.meter.replicated(head["table"], asking).arrived(*head["arrived"])
     await _learn(region, head)
     pauses, is_noted = iter(PAUSES_S), False
     while True:
@@ -65,6 +67,8 @@ async def changes(region: Region, asking: str, message: Message) -> Message:
             break
         await region.committed.wait(min(LOOK_S, left_s))
         await asyncio.sleep(next(pauses, PAUSES_S[-1]))
+    if answer.name != source.GONE and answer.head["group"]["kind"] == LEGACY_MULTI_MASTER:
+        region.meter.replicated(head["table"], asking).pending = answer.head["pending"]
     return answer
 
 
@@ -73,15 +77,14 @@ def _changes(region: Region, head: dict[str, Any], snapshot: Snapshot) -> Messag
 
 
 def has_news(question: Message, answer: Message) -> bool:
-    """Whether an answer tells anything new about a replica's items or settings. A link delays, loses and doubles such
-    answers only."""
+    """Whether an answer has news about a replica's items or settings. Faults of links affect only such answers."""
     if question.name == "changes" == answer.name:
         return _is_news(question.head, answer)
     return question.name not in (*enquiries.HANDLERS, "join")
 
 
 def _has_moved(head: dict[str, Any], answer: Message) -> bool:
-    """Whether the asking replica can read on after the answer, or learns anything from it."""
+    """Whether the asking replica's position moves with the answer, or the answer has news for it."""
     if answer.name == source.GONE or _is_news(head, answer):
         return True
     return answer.head["positions"] != head["positions"] or answer.head["as_of"] is None
@@ -95,7 +98,7 @@ def _is_news(head: dict[str, Any], answer: Message) -> bool:
 
 
 async def _learn(region: Region, head: dict[str, Any]) -> None:
-    """The question tells what the asking replica knows of the group."""
+    """Merge the asking replica's copy of the group."""
     table = await region.read(lambda snapshot: source.find(snapshot, region, head))
     if table is None or membership.knows(table, head["told"]):
         return
@@ -119,7 +122,7 @@ def _has_read_all(head: dict[str, Any], answer: Message) -> bool:
 
 
 async def _drained(region: Region, head: dict[str, Any], asking: str) -> None:
-    """This replica is leaving, so no change follows the last one: take note that the asking replica has read it."""
+    """Record that the asking replica has read the last change of this replica, which is leaving."""
 
     def run(tx: Transaction, stamp: Stamp) -> None:
         found = source.find(tx, region, head)

@@ -1,4 +1,4 @@
-"""Exchanges that check the messages of other nodes, see `validation`. Messages within a node are not checked."""
+"""Check the messages of other nodes (`validation`). Messages within a node are not checked."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FindRegion = Callable[[str], Region]
 
 
 class CheckedQuestions:
-    """Passes the questions of peers on to the regions of this node, which are `served`."""
+    """Checks the questions of peers, and passes them to the regions of this node (`served`)."""
 
     def __init__(self, exchange: Exchange, region: FindRegion, served: Collection[str]) -> None:
         self._exchange = exchange
@@ -31,7 +31,7 @@ class CheckedQuestions:
 
 
 class CheckedAnswers:
-    """Asks a peer for the regions of this node."""
+    """Sends the questions of this node's regions to a peer, and checks its answers."""
 
     def __init__(self, exchange: Exchange, region: FindRegion) -> None:
         self._exchange = exchange

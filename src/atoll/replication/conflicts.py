@@ -1,6 +1,6 @@
 """The conflict report: concurrent changes of one item in two regions, of which the greater version won.
 
-Each region reports the conflicts that it sees when it applies another region's changes. It keeps the last 1,000.
+Each region reports the conflicts that it detects when it applies another region's changes. It keeps the last 1,000.
 """
 
 from __future__ import annotations
@@ -56,5 +56,5 @@ def listed(snapshot: Snapshot, table: str | None = None, limit: int = limits.CON
 
 
 def counted(snapshot: Snapshot) -> int:
-    """The number of conflicts that the region ever saw."""
+    """The number of conflicts that the region has ever detected."""
     return snapshot.number(fmt.CONFLICT_COUNT)

@@ -1,8 +1,9 @@
-"""What an operation asks another region before it changes a table's replicas, and the change of one replica alone.
+"""The questions that an operation asks another region before it changes a table's replicas, and those that change one
+replica.
 
-table      facts about a region's table of a name
-override   settings for the replica in the region that is asked
-scaling    the settings of auto scaling of the table there; the question may change some of them
+table      facts about a region's table
+override   change the settings of the asked region's replica
+scaling    the table's auto scaling settings there; the question may change some
 """
 
 from __future__ import annotations
@@ -31,13 +32,13 @@ Keys = list[list[str]]
 
 @dataclass(frozen=True)
 class Facts:
-    """A region's table. All values are JSON's."""
+    """Facts about a region's table, as JSON values."""
 
     region: str
     group: str | None
     """The id of its group."""
     protected: bool
-    """Against deletion."""
+    """Whether it is protected against deletion."""
     invited_ms: int
     """When it last invited a replica."""
     empty: bool
@@ -46,7 +47,7 @@ class Facts:
     keys: Keys
     indexes: dict[str, Keys]
     global_indexes: dict[str, tuple[str, int, int]]
-    """The status, read and write units of each."""
+    """The status, read units and write units of each global index."""
     billing_mode: str
     billing_changed_ms: int | None
     read: int
@@ -86,14 +87,14 @@ def _units(throughput: Throughput | None) -> tuple[int, int]:
 
 
 async def ask_facts(region: Region, target: str, table: str) -> Facts | None:
-    """Facts about another region's table; None if it has none of this name."""
+    """Facts about another region's table; None if it has no table of this name."""
     answer = await _ask(region, target, Message("table", {"table": table}))
     found: Facts | None = build(Facts, answer.head["facts"])
     return found
 
 
 async def ask_override(region: Region, target: str, table: str, group: str, given: Mapping[str, Any]) -> bool:
-    """Change the replica in another region. Returns whether there is one."""
+    """Change the settings of the replica in another region. Returns whether it exists."""
     answer = await _ask(region, target, Message("override", {"table": table, "group": group, "given": dict(given)}))
     if answer.name == source.GONE:
         return False
@@ -158,7 +159,7 @@ async def scaling(region: Region, asking: str, message: Message) -> Message:
 
 
 async def scale(region: Region, name: str, changes: Sequence[Scale]) -> dict[str, Any]:
-    """Change how this region scales its replica; returns the settings then. It may have no table of the name yet."""
+    """Change how this region scales its replica; returns the new settings. The table may not exist yet."""
 
     def run(tx: Transaction) -> dict[str, Any]:
         now_ms = region.clock.now_ms()

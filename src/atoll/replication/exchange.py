@@ -1,8 +1,8 @@
-"""How one region asks another, wherever the other is served.
+"""Let one region ask another, whether the same node or a peer serves it.
 
-The region that asks is the *source* of the message, the region that is asked its *target*. Data flow the other way:
-a replica pulls the changes of a table, so it asks the region where they were made. An answer may take half a minute,
-since the region that is asked may wait for changes.
+The asking region is the *source* of the message, the asked region its *target*. Data flow the other way: a replica
+pulls the changes of a table, so it asks the region where they were made. An answer may take half a minute, since the
+asked region may wait for changes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from atoll.replication.messages import Message
 
 
 class Unreachable(Exception):
-    """The target cannot be asked now: it refuses, it is too late, it is cut off, it is no peer, it answers nonsense."""
+    """The target cannot be asked now: it refuses, its answer is late or malformed, the link is cut, or it is no
+    peer."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -35,23 +36,23 @@ class Exchange(Protocol):
 class Delivery(NamedTuple):
     message: Message
     copies: int
-    """How often the answer arrives: apply it so many times."""
+    """The number of copies of the answer that arrive: apply it this many times."""
 
 
 class DeliveringExchange(Exchange, Protocol):
     async def deliver(self, source: str, target: str, message: Message) -> Delivery:
-        """As `ask`, with the number of copies of the answer."""
+        """Like `ask`, but also returns the number of copies of the answer."""
 
 
 Handler = Callable[[Region, str, Message], Awaitable[Message]]
-"""Answers a message. Arguments: the region that is asked, the name of the region that asks, the message."""
+"""Answers a message. Arguments: the asked region, the name of the asking region, the message."""
 
 Handlers = Mapping[str, Handler]
-"""By the name of the message."""
+"""The handlers by the name of the message."""
 
 
 class LocalExchange:
-    """Asks the regions of this node: passes the message and the answer on as they are."""
+    """Asks the regions of this node: passes on the message and the answer unchanged."""
 
     def __init__(self, handlers: Handlers, region: Callable[[str], Region], served: Collection[str]) -> None:
         self._handlers = handlers
@@ -68,7 +69,7 @@ class LocalExchange:
 
 
 class RoutedExchange:
-    """Asks the regions of this node by `local`, those of its peers by theirs."""
+    """Asks the regions of this node by `local`, and each peer's regions by the peer's exchange."""
 
     def __init__(self, local: Exchange, served: Collection[str], peers: Mapping[str, Exchange]) -> None:
         self._local = local
@@ -85,7 +86,7 @@ class RoutedExchange:
 
 
 REFUSED, UNREACHABLE = "refused", "unreachable"
-"""The names of answers that another node sends in place of one: its region refuses, or cannot be asked."""
+"""The names of messages that another node sends instead of an answer: its region refuses, or cannot be asked."""
 
 
 def refused(error: ApiError | Unreachable) -> Message:
@@ -99,7 +100,7 @@ def refused(error: ApiError | Unreachable) -> Message:
 
 
 def accepted(answer: Message) -> Message:
-    """The answer of another node. Raises the error of one that is none."""
+    """The answer of another node. Raises the error if the message is one."""
     if answer.name not in (REFUSED, UNREACHABLE):
         return answer
     match answer.head:
@@ -114,7 +115,7 @@ def accepted(answer: Message) -> Message:
 
 
 class Neighbourhood:
-    """What a region knows of the others: see `Region.neighbours`. All regions of a node have the same one."""
+    """The other regions, for `Region.neighbours`. All regions of a node share one object."""
 
     def __init__(self, exchange: Exchange, replicable: Callable[[str], bool]) -> None:
         self.ask = exchange.ask

@@ -1,4 +1,4 @@
-"""Faults of the links between regions, on demand: what a network does to messages. Pure.
+"""Faults on demand of the links between regions, as a bad network causes them. Pure.
 
 A link has one direction, that of the data: its region `to` asks its region `from` for changes. A link without faults
 is not stored.
@@ -19,13 +19,13 @@ class LinkFaults:
     paused: bool = False
     """The region is not asked."""
     delay_ms: int = 0
-    """How much later answers arrive."""
+    """The delay of answers."""
     jitter_ms: int = 0
-    """How much later than that they arrive at most, at random."""
+    """The most random time that is added to the delay."""
     loss: float = 0
-    """The part of answers that is lost."""
+    """The share of answers that are lost."""
     duplicate: float = 0
-    """The part of answers that arrives twice."""
+    """The share of answers that arrive twice."""
 
     @property
     def is_cut(self) -> bool:
@@ -36,12 +36,12 @@ CLEAR = LinkFaults()
 
 
 class Fate(NamedTuple):
-    """What happens to one answer, apart from a cut link."""
+    """The faults of one answer, apart from a cut link."""
 
     is_lost: bool
     copies: int
     lateness: float
-    """From 0 to 1, the part of the jitter that the answer gets."""
+    """The share of the jitter that delays the answer, from 0 to 1."""
 
 
 class Faults:
@@ -73,11 +73,12 @@ class Faults:
             self.set(*ends, links.get(ends, CLEAR))
 
     def fate(self, link: LinkFaults) -> Fate:
-        """Draws three numbers whatever the link is like, so that the same seed gives the same fates."""
+        """The faults of the next answer. Always draws three random numbers, so that a seed gives the same results for
+        any faults."""
         lost, doubled, lateness = self._random.random(), self._random.random(), self._random.random()
         return Fate(lost < link.loss, 2 if doubled < link.duplicate else 1, lateness)
 
 
 def show(from_: str, to: str, link: LinkFaults, tables: list[dict[str, Any]]) -> dict[str, Any]:
-    """As the administration shows it."""
+    """The link as the admin API shows it."""
     return {"from": from_, "to": to, **asdict(link), "tables": tables}

@@ -1,7 +1,7 @@
-"""An exchange whose links have faults: it asks another exchange, and does to the answers what a bad network does.
+"""An exchange whose links have faults: it asks another exchange, and delays, loses or doubles the answers.
 
-A question and an answer do not arrive while their link is cut. An answer that was under way when the link was cut is
-lost, too. The region that asks will ask again. Only answers that have news are delayed, lost or doubled.
+Questions and answers do not arrive while their link is cut; answers on their way at that time are lost. The asking
+region will ask again. Only answers with news are delayed, lost or doubled.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def _always(question: Message, answer: Message) -> bool:
 
 
 class FaultyExchange:
-    """`timer` makes calls by `clock`."""
+    """Adds faults to the answers of `exchange`. `timer` schedules calls by `clock`."""
 
     def __init__(
         self, exchange: Exchange, faults: Faults, clock: Clock, timer: Timer, has_news: HasNews = _always
@@ -48,7 +48,7 @@ class FaultyExchange:
         return (await self.deliver(source, target, message)).message
 
     async def deliver(self, source: str, target: str, message: Message) -> Delivery:
-        """As `ask`, with the number of copies of the answer. Data flow from `target` to `source`."""
+        """Like `ask`, but also returns the number of copies of the answer. Data flow from `target` to `source`."""
         faults = self._faults
         self._check(source, target)
         answer = await self._exchange.ask(source, target, message)
@@ -59,7 +59,7 @@ class FaultyExchange:
             self._check(source, target)
             return Delivery(answer, 1)
         fate, lost = faults.fate(link), f"the answer of {target} to {source} was lost"
-        if link.loss >= 1:  # nothing arrives, so do not hold it
+        if link.loss >= 1:  # no answer arrives, so hold none
             raise Unreachable(lost)
         await self._hold(target, source, fate)
         self._check(source, target)
@@ -68,7 +68,7 @@ class FaultyExchange:
         return Delivery(answer, fate.copies)
 
     async def at_rest(self, task: asyncio.Task[Any]) -> None:
-        """Return when the task is done, or waits for an answer that is held."""
+        """Wait until the task is done, or waits for a held answer."""
         while not task.done() and ((held := self._holding.get(task)) is None or held.done()):
             watched = asyncio.get_running_loop().create_future()
             self._watched.add(watched)
@@ -81,7 +81,7 @@ class FaultyExchange:
             raise Unreachable(f"the link from {target} to {source} is {'cut' if link.partition else 'paused'}")
 
     async def _hold(self, from_: str, to: str, fate: Fate) -> None:
-        """Hold an answer as long as its link says, also if that changes meanwhile."""
+        """Hold an answer for the delay of its link, even if that changes meanwhile."""
         start_ms = self._clock.now_ms()
         while not (link := self._faults.of(from_, to)).is_cut:
             due_ms = start_ms + link.delay_ms + round(fate.lateness * link.jitter_ms)

@@ -1,8 +1,8 @@
 """The loops that keep the replicas of a region up to date: one for each table and other region.
 
-A loop asks the other region for changes, applies them and asks again. The other region waits with its answer until it
-has changes. Only the process that holds the region's lease runs the loops. A loop that cannot read shows why, and tries
-again: soon at first, then once a second, and at once when the faults of its link change.
+A loop asks the other region for changes, applies them and asks again. The other region delays its answer until it has
+changes. Only the process that holds the region's lease runs the loops. A loop that cannot read reports the reason and
+tries again: soon at first, then once a second, and at once when the faults of its link change.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from atoll.capacity.meter import APPLYING
 from atoll.clock import Stamp
 from atoll.database import catalog
 from atoll.database.health import REPLICATION
@@ -28,13 +29,11 @@ from atoll.replication.receiver import Progress
 from atoll.storage.engine import Snapshot, Transaction
 
 WAIT_MS = 20_000
-"""How long another region may wait with its answer."""
+"""How long another region may delay its answer."""
 LOOK_S = 0.5
 """How often this region looks for new replicas."""
 RETRY_S = 0.1
 LONGEST_RETRY_S = 1.0
-REPLICATED = "Replication"
-"""The operation by which the meter counts the units of changes from other regions."""
 
 _log = logging.getLogger(__name__)
 
@@ -43,17 +42,33 @@ Key = tuple[str, str]
 
 
 @dataclass
+class Arrived:
+    """Changes that were applied, of which the other region has not been told."""
+
+    changes: int = 0
+    latency_ms: int = 0
+    """In all, from the commit there to the application here."""
+    longest_ms: int = 0
+
+    def add(self, other: Arrived) -> None:
+        self.changes += other.changes
+        self.latency_ms += other.latency_ms
+        self.longest_ms = max(self.longest_ms, other.longest_ms)
+
+
+@dataclass
 class State:
-    """What a loop has done lately."""
+    """The recent progress of a loop."""
 
     pending: int = 0
     lag_ms: int = 0
     applied: int = 0
     conflicts: int = 0
     last_error: str | None = None
+    arrived: Arrived = field(default_factory=Arrived)
     task: asyncio.Task[None] | None = None
     asked: asyncio.Task[Delivery] | None = None
-    """The question of the loop that waits for its answer."""
+    """The pending question of the loop."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the faults of the link have changed."""
 
@@ -64,7 +79,7 @@ def _never(other: str) -> bool:
 
 class Replication:
     """All replicas of a region. `run` works in the background; `settle` returns when there is nothing to do. The loops
-    do not read from regions that are `paced`, see `replication.pacing`."""
+    do not read from `paced` regions, see `replication.pacing`."""
 
     def __init__(self, region: Region, exchange: DeliveringExchange, paced: Callable[[str], bool] = _never) -> None:
         self.region = region
@@ -101,7 +116,7 @@ class Replication:
         await self.drop()
 
     async def drop(self) -> None:
-        """End the loops with their answers under way. If `run` still runs, it starts them again."""
+        """End the loops with their pending answers. If `run` still runs, it starts them again."""
         tasks = [state.task for state in self.states.values() if state.task is not None]
         self.states.clear()
         for task in tasks:
@@ -109,7 +124,7 @@ class Replication:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def link_changed(self, other: str) -> None:
-        """The faults of the link from another region have changed: ask it anew, at once."""
+        """Ask another region again at once, because the faults of its link have changed."""
         self.wake()
         for (_, source), state in self.states.items():
             if source == other:
@@ -118,7 +133,7 @@ class Replication:
                     state.asked.cancel()
 
     async def settle(self, *, passes_over: Container[str] = ()) -> bool:
-        """Read all that the other regions have now, but nothing of those in `passes_over`. Returns whether anything was
+        """Read all changes that the other regions have now, except those in `passes_over`. Returns whether anything was
         done."""
         tables = await self._replicas()
         done = await self._invite(tables)
@@ -127,7 +142,7 @@ class Replication:
             try:
                 while other not in passes_over and (progress := await self._arriving(name, other)):
                     done = done or progress.did_something
-                    if not progress.goes_on:
+                    if not progress.goes_on and not self.states[name, other].arrived.changes:
                         break
             except (Unreachable, ApiError) as error:
                 self.failed(name, other, str(error))
@@ -135,7 +150,7 @@ class Replication:
         return done
 
     async def _arriving(self, name: str, other: str) -> Progress | None:
-        """One step; an answer that was lost is asked for again."""
+        """Do one step; ask again if the answer was lost."""
         while True:
             with suppress(Lost):
                 return await self.step(name, other, 0)
@@ -145,11 +160,11 @@ class Replication:
         return [name for name, source in _links(await self._replicas()) if source == other]
 
     async def step(self, name: str, other: str, wait_ms: int) -> Progress | None:
-        """Ask once, and apply the answer. None: there is nothing to ask. Raises `Unreachable`."""
+        """Ask once, and apply the answer. None if there is nothing to ask. Raises `Unreachable`."""
         asked = await self.region.read(partial(_question, self.region, name, other, wait_ms))
         if asked is None:
             return None
-        answer, copies = await self._deliver(name, other, asked, wait_ms)
+        answer, copies = await self._ask(name, other, asked, wait_ms)
         progress = await steps.take(self.region, name, other, answer)
         for _ in range(1, copies):
             await steps.take(self.region, name, other, answer)
@@ -169,13 +184,25 @@ class Replication:
 
     def _measure(self, name: str, other: str, answer: Message, progress: Progress) -> None:
         """Count the changes that have arrived. Those of an answer that changed nothing have arrived before."""
-        tally = self.region.meter.replicated(name, other)
-        tally.pending = progress.pending
         for consumed in progress.consumed:
-            consumed.measure(self.region.meter, REPLICATED)
+            consumed.measure(self.region.meter, APPLYING)
         if answer.name == "changes" and progress.applied:
             now_ms = self.region.clock.now_ms()
-            tally.arrived([max(0, now_ms - written_ms) for *_, written_ms in answer.head["rows"]])
+            latencies = [max(0, now_ms - written_ms) for *_, written_ms in answer.head["rows"]]
+            self.states[name, other].arrived.add(Arrived(len(latencies), sum(latencies), max(latencies)))
+
+    async def _ask(self, name: str, other: str, asked: Message, wait_ms: int) -> Delivery:
+        """The answer. The question tells which changes have arrived: the other region measures them."""
+        if asked.name != "changes":
+            return await self._deliver(name, other, asked, wait_ms)
+        state = self.states.setdefault((name, other), State())
+        told, state.arrived = state.arrived, Arrived()
+        try:
+            head = asked.head | {"arrived": [told.changes, told.latency_ms, told.longest_ms]}
+            return await self._deliver(name, other, asked._replace(head=head), wait_ms)
+        except BaseException:
+            state.arrived.add(told)
+            raise
 
     async def _deliver(self, name: str, other: str, asked: Message, wait_ms: int) -> Delivery:
         if not wait_ms:
@@ -215,7 +242,7 @@ class Replication:
                 continue
             pause_s = 0.0
             try:
-                # After an error ask without waiting, so that its end shows at once.
+                # After an error, request an immediate answer, so that the end of the error shows at once.
                 progress = await self.step(name, other, WAIT_MS if state.last_error is None else 0)
                 retry_s = RETRY_S
                 if progress is None:
@@ -238,7 +265,8 @@ class Replication:
             self._fault(name, other, error)
 
     def _fault(self, name: str, other: str, error: Exception) -> None:
-        """Show why changes cannot be applied. It is logged once: here, or by the store's health if that is to blame."""
+        """Report why changes cannot be applied. It is logged once: here, or by the store's health if the store caused
+        it."""
         reason, state = str(error) or type(error).__name__, self.states.setdefault((name, other), State())
         if not self.region.health.failed(error, count=0) and state.last_error != reason:
             _log.error("the changes of %s in %s cannot be applied in %s", name, other, self.region.name, exc_info=error)
@@ -257,7 +285,7 @@ class Replication:
         return done
 
     async def _reconcile(self, tables: list[Table]) -> bool:
-        """Put shared settings into effect that could not be before. Returns whether any was."""
+        """Apply shared settings that could not be applied before. Returns whether any was applied."""
         done = False
         for table in tables:
             if not shared.is_in_effect(table):

@@ -1,7 +1,7 @@
-"""A small HTTP client for the event loop: POST to one server, over connections that are kept.
+"""A small HTTP client for the event loop: POST to one server, over kept-alive connections.
 
-A connection that was kept may have been closed by the server when the next request is sent on it. Such a request is
-sent once more, so a server may get a request twice.
+The server may close an idle connection just when the next request is sent on it. Such a request is sent once more, so a
+server may get a request twice.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from httptools import HttpParserError, HttpResponseParser
 
 CONNECT_S = 5.0
 KEPT = 8
-"""How many idle connections are kept."""
+"""The most idle connections that are kept."""
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -30,7 +30,7 @@ class Answer(NamedTuple):
 
 
 class _Connection(asyncio.Protocol):
-    """One request at a time."""
+    """A connection, with one request at a time."""
 
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
@@ -77,7 +77,7 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._began = True
-        if self._answer is None:  # unasked
+        if self._answer is None:  # no request was sent
             self.abort()
             return
         try:
@@ -111,7 +111,7 @@ class _Connection(asyncio.Protocol):
 
 
 class HttpClient:
-    """`tls` is for an https URL. Its host name is verified."""
+    """A client of one server. `tls` is for an https URL, whose host name is verified."""
 
     def __init__(self, url: str, tls: ssl.SSLContext | None, *, most_bytes: int) -> None:
         parts = urlsplit(url)
@@ -124,7 +124,7 @@ class HttpClient:
         self._idle: list[_Connection] = []
 
     async def post(self, target: str, headers: Mapping[str, str], body: bytes, timeout_s: float) -> Answer:
-        """Raises `OSError`, `TimeoutError` or `BadAnswer`. Call it in a task."""
+        """Send a request; returns its answer. Raises `OSError`, `TimeoutError` or `BadAnswer`. Call it in a task."""
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         head = f"POST {target} HTTP/1.1\r\n{lines}content-length: {len(body)}\r\n\r\n"
         request = head.encode("latin-1") + body

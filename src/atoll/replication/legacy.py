@@ -1,7 +1,7 @@
 """Global tables of 2017: their replicas are tables that exist already, and that are empty.
 
-A replica leaves its group without losing its table. Replicas share no settings. Each item has attributes that tell its
-last change, see `database.legacy`. An upgrade makes the global table one of 2019; nothing leads back.
+A replica that leaves its group keeps its table. Replicas share no settings. Each item has attributes that describe its
+last change, see `database.legacy`. An upgrade turns the global table into one of 2019 for good.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def has_stream(table: Table) -> bool:
 
 
 def enlist(tx: Transaction, stamp: Stamp, table: Table, theirs: Table) -> Table | None:
-    """Make a table a replica. None: it does not fit. The replica reads all changes of the others from their logs."""
+    """Make a table a replica; None if it does not fit. The replica reads all changes of the others from their logs."""
     assert theirs.group is not None
     fits = table.status_at(stamp.now_ms) == ACTIVE and table.keys == theirs.keys
     if not fits or not has_stream(table) or not is_empty(tx, table):
@@ -40,7 +40,7 @@ def enlist(tx: Transaction, stamp: Stamp, table: Table, theirs: Table) -> Table 
 
 
 def upgrade(tx: Transaction, stamp: Stamp, table: Table) -> Table:
-    """Make the global table one of 2019. The other replicas learn it, and adopt this one's settings."""
+    """Turn the global table into one of 2019. The other replicas learn of it, and adopt this one's settings."""
     assert table.group is not None
     version = Version(max(stamp.time, table.group.settings[0] + 1), stamp.region)
     settings = (version.time, version.region)

@@ -2,7 +2,7 @@
 
     {"from": "us-east-1", "to": "eu-west-1", "partition": true}     changes only the members that it names
 
-The node that serves `to` has the state of a link. Other nodes ask it, past all faults.
+The node that serves `to` has the state of a link. Other nodes ask it; faults do not affect these questions.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from atoll.replication.messages import Message
 
 Body = dict[str, Any]
 Progress = Callable[[str, str], list[Body]]
-"""How far replication from one region to another is, by table."""
+"""Returns the progress of replication from one region to another, by table."""
 
 PEER_S = 5.0
 """How long to wait for the links of a peer."""
@@ -32,8 +32,8 @@ _log = logging.getLogger(__name__)
 
 
 class Links:
-    """`regions` are those of this node, `peers` those of its peers, which are asked by `exchange`. `fixed`: no fault
-    can be set, since this is one of several processes, which share none."""
+    """`regions` are those of this node; `peers` are those of its peers, which are asked through `exchange`. `fixed`: no
+    fault can be set, because the server has several processes, which do not share faults."""
 
     def __init__(
         self,
@@ -120,7 +120,7 @@ class Links:
 
 
 def changed(link: LinkFaults, body: Body) -> LinkFaults:
-    """The link after the change that the body of a request asks for. Raises for an invalid one."""
+    """The link with the change in the body of a request. Raises for an invalid body."""
     changes: dict[str, Any] = {}
     for name, value in body.items():
         if name not in MEMBERS:
@@ -158,6 +158,6 @@ _READ: Mapping[str, tuple[str, Callable[[str, object], Any]]] = {
     "loss": ("loss", _part),
     "duplicate": ("duplicate", _part),
 }
-"""By member of a request: the fault, and how to read it."""
+"""For each member of a request, the fault and the function that reads its value."""
 
 MEMBERS = ("from", "to", *_READ)

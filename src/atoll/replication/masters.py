@@ -1,10 +1,10 @@
 """Single-master replication: one replica accepts writes, the others only read its changes.
 
-`promote` makes a replica the master at once, whether the old one can be reached or not. The new master may lack changes
-of the old one that other replicas have, or that the old one had not sent yet. When the old master and the other
-replicas learn of the promotion, each walks over its rows once (`Link.revert`): it asks the new master for the items
-that are newer than what the new master had read, and replaces those that differ. It reports the changes of its own that
-it undoes as conflicts.
+`promote` makes a replica the master at once, whether the old master can be reached or not. The new master may lack
+changes of the old one that other replicas have, or that the old one had not sent yet. When the old master and the other
+replicas learn of the promotion, each walks over its rows once (`Link.revert`): it asks the new master for items that
+are newer than the new master's position at the promotion, and replaces those that differ. It reports its own undone
+changes as conflicts.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from atoll.storage.engine import Snapshot, Transaction
 
 LOOKED_ROWS = 2_000
 ASKED_ROWS = 100
-"""Of the rows that one question looks at, the most that it asks for."""
+"""The most rows that one question asks for."""
 SKEW = 3_600_000 << COUNTER_BITS
-"""One hour: the clocks of two regions differ by less."""
+"""One hour; the clocks of two regions are assumed to differ by less."""
 
 
 def promote(tx: Transaction, stamp: Stamp, table: Table) -> Table:
@@ -49,7 +49,7 @@ def promote(tx: Transaction, stamp: Stamp, table: Table) -> Table:
 
 
 def follow(tx: Transaction, stamp: Stamp, table: Table, group: Group) -> None:
-    """The replica has learned of a new master: begin to undo the changes that the master lacks."""
+    """Begin to undo the changes that the new master lacks."""
     if group.kind != SINGLE_MASTER or group.master in (None, group.own):
         return
     assert group.master is not None
@@ -62,7 +62,7 @@ def version_of(part: str, stored: bytes) -> Version:
 
 
 def question(snapshot: Snapshot, table: Table, master: str, progress: Copy, head: dict[str, Any]) -> Message:
-    """Ask the master for the next of the rows that it may lack."""
+    """The question to the master about the next rows whose changes it may lack."""
     assert table.group is not None and table.tombstone_space is not None
     space = table.space if progress.part == links.ITEMS else table.tombstone_space
     start, end = fmt.space_range(space)

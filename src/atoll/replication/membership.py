@@ -1,12 +1,12 @@
-"""How tables become replicas and cease to be, and what one replica learns from another.
+"""The life of a replica: how a table becomes one and ceases to be one, and how replicas learn of each other.
 
     invite      a replica adds a member to its copy of the group, in the state CREATING
     join        in the new region: create the table, and a link that copies the inviting replica
     activate    the copy is complete; the new replica accepts requests and reads the changes of all others
     leave       the replica accepts no writes; it waits until the others have read its last changes (`drained`)
-    learn       unite the own copy of the group with another's, and act on what is new
+    learn       merge another replica's copy of the group into the own one, and act on the news
 
-These are functions over a transaction. They store the table, and return it as it is stored.
+These are functions over a transaction. They store the table, and return it as stored.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from atoll.replication import legacy, masters, shared
 from atoll.storage.engine import Snapshot, Transaction
 
 AT_ONCE_MS = 0
-"""A time that has come by any clock, also by one that is set back."""
+"""A time in the past of any clock, even one that is set back."""
 
 
 def replica(snapshot: Snapshot, region: Region, name: str) -> Table | None:
@@ -140,7 +140,7 @@ def join(tx: Transaction, region: Region, stamp: Stamp, theirs: Table, source: s
 
 
 def _identity(group: Group, region: str | None = None) -> tuple[str, int]:
-    """Of the member in this region, or of the own one: one that was added again is another one."""
+    """The identity of a region's member, by default this one's: a member that was added again has another identity."""
     member = group.by_region.get(region or group.own)
     return group.id, 0 if member is None else member.number
 
@@ -160,7 +160,7 @@ def activate(tx: Transaction, stamp: Stamp, table: Table) -> Table:
 
 
 def expel(tx: Transaction, stamp: Stamp, table: Table, target: str) -> Table:
-    """Tell a member to leave."""
+    """Set a member's state to DELETING, which makes it leave."""
     assert table.group is not None
     if table.group.state_of(target) not in (CREATING, ACTIVE):
         return table
@@ -168,7 +168,8 @@ def expel(tx: Transaction, stamp: Stamp, table: Table, target: str) -> Table:
 
 
 def leave(tx: Transaction, stamp: Stamp, table: Table) -> Table:
-    """The replica's table is deleted when the others have read its last changes, or cannot be reached for a day."""
+    """Make the replica leave. Its table is deleted when the others have read its last changes, or cannot be reached for
+    a day."""
     assert table.group is not None
     group = table.group.with_state(table.group.own, DELETING, _version(stamp))
     return _leaving(tx, stamp, table, group)
@@ -183,7 +184,7 @@ def _leaving(tx: Transaction, stamp: Stamp, table: Table, group: Group) -> Table
 
 
 def drained(tx: Transaction, stamp: Stamp, table: Table, reader: str) -> Table:
-    """Another replica has read everything that a leaving one has."""
+    """Record that another replica has read all changes of this leaving one."""
     link = links.find(tx, table, reader) or Link()
     if not link.drained:
         links.save(tx, table, reader, replace(link, drained=True))
@@ -206,7 +207,7 @@ def _all_have_read(snapshot: Snapshot, table: Table) -> bool:
 
 
 def gone(tx: Transaction, stamp: Stamp, table: Table, source: str, number: int) -> None:
-    """The member with this number in another region is no replica any more."""
+    """Record that the member with this number in another region is no replica any more."""
     assert table.group is not None
     member = table.group.by_region.get(source)
     if member is not None and member.number == number and not member.is_gone:
@@ -219,7 +220,7 @@ def set_state(tx: Transaction, stamp: Stamp, table: Table, member: str, state: s
 
 
 def disband(tx: Transaction, table: Table, now_ms: int) -> Table:
-    """Make a replica an ordinary table."""
+    """Turn a replica into an ordinary table."""
     for source in links.of(tx, table):
         links.remove(tx, table, source)
     if table.tombstone_space is not None:
@@ -238,7 +239,7 @@ def members(listed: list[dict[str, Any]]) -> list[Member]:
 
 
 def knows(table: Table, told: dict[str, Any]) -> bool:
-    """Whether the replica has nothing to learn from what another one told."""
+    """Whether another replica's copy of the group has no news for this one."""
     assert table.group is not None
     merged = _merged(table.group, told)
     return merged == table.group and not _is_newer(table.group, told)
@@ -254,7 +255,7 @@ def _is_newer(group: Group, told: dict[str, Any]) -> bool:
 
 
 def learn(tx: Transaction, region: Region, stamp: Stamp, table: Table, told: dict[str, Any]) -> Table:
-    """Unite the replica's copy of the group with what another one told of its own."""
+    """Merge another replica's copy of the group into this one's."""
     group = table.group
     assert group is not None
     if told["id"] != group.id:
@@ -270,11 +271,11 @@ def learn(tx: Transaction, region: Region, stamp: Stamp, table: Table, told: dic
 
 
 def _act(tx: Transaction, stamp: Stamp, table: Table, group: Group) -> Table:
-    """Store the new copy of the group, and do what it calls for."""
+    """Store the new copy of the group, and act on its changes."""
     assert table.group is not None
     own = group.state_of(group.own)
     if _identity(group) != _identity(table.group):
-        own = REMOVED  # it did not know of its removal, and was added again since
+        own = REMOVED  # it missed its removal, and was added again since
     if own == REMOVED and table.status != CREATING:
         return disband(tx, replace(table, status=ACTIVE, due_ms=0), stamp.now_ms)
     if (group.term, group.master) != (table.group.term, table.group.master):
@@ -291,8 +292,8 @@ def _act(tx: Transaction, stamp: Stamp, table: Table, group: Group) -> Table:
 
 
 def _without_links(tx: Transaction, table: Table, group: Group) -> Group:
-    """Remove the links to members that have become REMOVED, or that were added again since. Returns the group in which
-    those are lost whose changes have not all been read."""
+    """Remove the links to members that are REMOVED or were added again. Returns the group, in which such members are
+    marked lost if not all of their changes have been read."""
     assert table.group is not None
     for before in table.group.others:
         after = group.by_region[before.region]
@@ -306,7 +307,8 @@ def _without_links(tx: Transaction, table: Table, group: Group) -> Group:
 
 
 def _is_copying(tx: Transaction, stamp: Stamp, table: Table, group: Group) -> bool:
-    """Whether a new member copies another one. If that is gone, begin again with another; none may be left."""
+    """Whether a new member still copies another one. If that one is removed, begin again with another, if there is
+    any."""
     if any(link.copy is not None for link in links.of(tx, table).values()):
         return True
     whole = [member.region for state in (ACTIVE, DELETING) for member in group.others if member.state == state]

@@ -1,9 +1,9 @@
-"""What one region asks another, and the answer: a name, a JSON object and raw bytes. Pure.
+"""The form of messages between regions, questions and answers: a name, a JSON object and raw bytes. Pure.
 
     frame  = length, head, (length, part)*     lengths are 4 bytes, big-endian
     head   = the JSON array [name, head]
 
-A part is passed on as it is: an item's stored JSON, for example, is not parsed on the way.
+A part is passed on unchanged; an item's stored JSON, for example, is not parsed on the way.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Reading over slow links by a manual clock, so that tests are repeatable.
+"""Read over slow links by a manual clock, so that tests are repeatable.
 
-With a manual clock a delayed answer arrives when the clock has moved. If a loop in the background asked for it, the
-answer's delay would begin at whatever time the loop got it. So nothing in the background reads over a link that delays.
-`settle` does, which runs before and after each move of the clock: it asks, and returns when the answer is held.
+With a manual clock, a delayed answer arrives when the clock has moved. If a background loop asked for it, the delay
+would begin at an arbitrary time. So background loops do not read over slow links; `settle` does, before and after each
+move of the clock. It asks, and returns when the answer is held.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from atoll.replication.faulty import FaultyExchange
 from atoll.replication.follower import Replication
 
 Key = tuple[str, str, str]
-"""The region that reads, its table, the region that is read."""
+"""The reading region, its table, and the region that is read."""
 
 
 class Pacing:
@@ -26,14 +26,14 @@ class Pacing:
         self._tasks: dict[Key, asyncio.Task[bool]] = {}
 
     async def rest(self) -> bool:
-        """Wait until all answers are applied or held. Returns whether any was applied."""
+        """Wait until each answer is applied or held. Returns whether any was applied."""
         done = False
         for key in list(self._tasks):
             done = await self._rested(key) or done
         return done
 
     async def ask(self, replication: Replication, other: str) -> bool:
-        """Ask a slow region about each table of which no answer is held. Returns whether anything was applied."""
+        """Ask a slow region about each table that has no held answer. Returns whether anything was applied."""
         done = False
         for name in await replication.tables_of(other):
             key = replication.region.name, name, other
@@ -43,7 +43,7 @@ class Pacing:
         return done
 
     async def drop(self) -> None:
-        """Forget the answers that are held."""
+        """Drop the held answers."""
         tasks = list(self._tasks.values())
         self._tasks.clear()
         for task in tasks:
@@ -60,7 +60,7 @@ class Pacing:
 
 
 async def _read(replication: Replication, name: str, other: str) -> bool:
-    """Read what the other region has now. Returns whether anything was applied."""
+    """Read the changes that the other region has now. Returns whether anything was applied."""
     done = False
     while True:
         try:

@@ -1,11 +1,11 @@
-"""Asks the regions of another node, over HTTP.
+"""Ask the regions of another node, over HTTP.
 
     POST /_atoll/peer/<name of the message>?source=<region that asks>
     body: the frame of the message; the answer's body: the frame of the answer
 
-The request is signed by a peering credential for the service `atoll-peer` and the region that is asked. The signature
-covers the body. A node that has several peering credentials tries one after the other, so that a new one can replace an
-old one on one node after the other.
+The request is signed with a peering credential for the service `atoll-peer` and the asked region. The signature covers
+the body. A node with several peering credentials tries them in turn, so that nodes can replace an old credential one by
+one.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from atoll.security.signing import sign
 SERVICE = "atoll-peer"
 PREFIX = "/_atoll/peer/"
 ANSWER_S = 60.0
-"""How long an answer may take: half a minute, while there is nothing new, and as long again."""
+"""How long an answer may take: half a minute of waiting for news, and as long again."""
 
 
 class PeerExchange:
-    """One peer. `clock` is the real time, by which requests are signed."""
+    """The exchange with one peer. `clock` is the real time, for signatures."""
 
     def __init__(
         self, url: str, credentials: Callable[[], Sequence[Credential]], clock: Clock, tls: ssl.SSLContext | None = None
@@ -42,11 +42,11 @@ class PeerExchange:
         self._clock = clock
 
     async def ask(self, source: str, target: str, message: Message) -> Message:
-        # A call of the server has no task of its own, which a timeout needs.
+        # A timeout needs a task, and requests of the server have none.
         answer = await asyncio.ensure_future(self._ask(source, target, message))
         try:
             return accepted(answer)
-        except Unreachable as error:  # the peer's words do not name the peer
+        except Unreachable as error:  # the peer's text does not name the peer
             raise Unreachable(f"{self._http.url}: {error.reason}") from None
 
     async def _ask(self, source: str, target: str, message: Message) -> Message:
@@ -85,7 +85,7 @@ class PeerExchange:
 
 
 def _reason(body: bytes) -> str:
-    """The text of an error."""
+    """The text of an error answer."""
     try:
         match orjson.loads(body):
             case {"message": str(text)} | {"Message": str(text)}:

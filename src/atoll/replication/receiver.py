@@ -1,8 +1,8 @@
-"""What a replica does with the answers of another one. Functions over a transaction.
+"""Apply the answers of another replica: functions over a transaction.
 
-Each applies what it was told, moves the link to that region, and learns what the other knows of the group. An answer
-may come late, twice or in another order: it is applied only if the link stands where the question was asked. An old
-answer could bring back an item whose tombstone has been dropped since.
+Each applies the answer's changes, moves the link to that region, and merges the other replica's copy of the group. An
+answer may come late, twice or out of order: it is applied only if the link is still at the question's position.
+Otherwise an old answer could bring back an item whose tombstone has been dropped since.
 """
 
 from __future__ import annotations
@@ -31,12 +31,13 @@ from atoll.replication.messages import Message
 from atoll.storage.engine import Transaction
 
 SEEN_INTERVAL = 600_000 << COUNTER_BITS
-"""`Link.seen` alone is stored again when it has grown by so much: ten minutes."""
+"""If only `Link.seen` changes, it is stored after it has grown by this much: ten minutes."""
 
 
 class Change(NamedTuple):
     replaced: Version
-    """The version that it replaced. If there was none, the time up to which the source may have dropped tombstones."""
+    """The version that the change replaced. If there was none, the time up to which the source may have dropped
+    tombstones."""
     made: Side
 
 
@@ -48,20 +49,20 @@ class Incoming(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """What an answer did."""
+    """The effects of an answer."""
 
     applied: int = 0
     conflicts: int = 0
     written_ms: int | None = None
     """When the last of the changes was committed in its region."""
     pending: int = 0
-    """Changes that the other region still has."""
+    """The changes that the other region still has to send."""
     goes_on: bool = False
-    """There is more to ask for at once."""
+    """Whether more can be asked for at once."""
     learned: bool = False
-    """The replica's table or its group has changed."""
+    """Whether the replica's table or its group has changed."""
     consumed: tuple[Consumed, ...] = ()
-    """What the changes cost here, as they did in their region."""
+    """The capacity units of the changes, as they were charged in their region."""
 
     @property
     def did_something(self) -> bool:
@@ -73,7 +74,7 @@ def changes(tx: Transaction, region: Region, stamp: Stamp, name: str, source: st
     table, head = _reader(tx, region, name, source, answer), answer.head
     if table is None:
         return Progress()
-    if table.status == DELETING:  # it reads no more, but it waits for others
+    if table.status == DELETING:  # it reads no more, but waits for others to read its changes
         membership.learn(tx, region, stamp, table, head["group"])
         return Progress()
     link = links.find(tx, table, source) or Link()
@@ -116,8 +117,8 @@ def _reader(tx: Transaction, region: Region, name: str, source: str, answer: Mes
 
 
 def _even(tx: Transaction, stamp: Stamp, table: Table, source: str, told: dict[str, Any]) -> None:
-    """Members that the source knows to be lost: it may have read more of their changes than this replica has. It reads
-    no more of them, so copy it once."""
+    """Copy the source once if it knows lost members that this replica has not copied it for: it may have read more of
+    their changes than this replica."""
     lost = [(member["region"], member["lost"]) for member in told["members"] if member["lost"]]
     link = links.find(tx, table, source) if lost else None
     if link is not None and not set(lost) <= set(link.evened) and table.status != CREATING:
@@ -132,7 +133,7 @@ def _stands_at(link: Link, asked: dict[str, Any]) -> bool:
 def _moved(link: Link, head: dict[str, Any], stamp: Stamp) -> Link:
     if head["missed"]:
         return replace(link, copy=Copy(began=stamp.time))
-    if head["table_id"] != link.table_id:  # it left, and has joined again
+    if head["table_id"] != link.table_id:  # the source left, and has joined again
         link = replace(link, seen=0, evened=())
     return replace(
         link,
@@ -193,8 +194,8 @@ def _report(tx: Transaction, region: Region, stamp: Stamp, incoming: list[Incomi
 
 
 def _won_unseen(tx: Transaction, write: Replicate, stored: Version) -> bool:
-    """Whether a change of this region won over an incoming one without knowing it: what it replaced is still older.
-    Unless the change was made here a moment ago, this is not known."""
+    """Whether a change of this region won over an incoming one without having seen it, because the version that it
+    replaced is even older. Known only for recent changes of this region."""
     change = log_changes.find_last(tx, write.table, write.row_key, write.key, stored)
     return change is not None and (change.previous is None or change.previous < write.version)
 
@@ -233,8 +234,8 @@ def _copied(table: Table, part: str, suffix: bytes, stored: bytes) -> Replicate:
 
 
 def _began(tx: Transaction, stamp: Stamp, table: Table, link: Link, head: dict[str, Any]) -> Link:
-    """The copy begins with the source's links: it reads on where the source has read other regions. If the source still
-    copies one of them, the copy begins to copy it, too."""
+    """Give the copy the source's links, so that it continues where the source has read other regions. If the source
+    still copies one of them, the copy begins to copy that one, too."""
     assert table.group is not None
     for other, known in head["links"].items():
         if other != table.group.own and links.find(tx, table, other) is None:
@@ -257,7 +258,7 @@ def _copied_on(link: Link, head: dict[str, Any]) -> tuple[Link, bool]:
 
 
 def items(tx: Transaction, region: Region, stamp: Stamp, name: str, source: str, answer: Message) -> Progress:
-    """Apply a master's answer to `items`: replace what it lacks."""
+    """Apply a master's answer to `items`: replace the rows whose changes it lacks."""
     table, head = _reader(tx, region, name, source, answer), answer.head
     if table is None or table.group is None or table.group.master != source:
         return Progress()
@@ -275,7 +276,7 @@ def items(tx: Transaction, region: Region, stamp: Stamp, name: str, source: str,
 def _undo(
     tx: Transaction, region: Region, stamp: Stamp, table: Table, suffix: bytes, item: bytes, tombstone: bytes
 ) -> bool:
-    """Put the master's item in the place of this replica's. Returns whether it was another one."""
+    """Replace this replica's item by the master's. Returns whether they differed."""
     assert table.group is not None and table.tombstone_space is not None
     row_key = table.prefix + suffix
     if item:
@@ -299,4 +300,4 @@ def _undo(
 
 
 APPLY = {"changes": changes, "rows": rows, "items": items}
-"""By the name of the answer."""
+"""The functions by the name of the answer."""

@@ -1,8 +1,8 @@
 """The shapes of messages between regions, as data, and one function that checks them. Pure.
 
 A shape is a function of a value and of the latest time that a peer may name. It raises `Malformed` if the value does
-not have the shape. `SHAPES` has the head of each question and answer; other members of a head are ignored, so that a
-later version may add some.
+not have the shape. `SHAPES` has the head of each question and answer. Unknown members of a head are ignored, so that
+later versions may add some.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from atoll.scaling.replicas import Scale
 Shape = Callable[[Any, int], None]
 
 MOST_AHEAD_MS = 24 * 3600 * 1000
-"""A peer's clock may be ahead by so much: a greater version would win over all writes until then."""
+"""How far a peer's clock may be ahead: a greater version would win over all writes until then."""
 LONGEST_WAIT_MS = 60_000
 
 
@@ -153,7 +153,7 @@ def _member(name: str, shape: Shape, value: Any, latest: int) -> None:
 
 
 def dumped(kind: Any) -> Shape:
-    """A dataclass as `records.dump` writes it."""
+    """The shape of a dataclass in the form of `records.dump`."""
 
     def check(value: Any, latest: int) -> None:
         if not _fits(kind, value):
@@ -222,7 +222,7 @@ ABOUT = record(
     },
     {"shared": mapping(row(anything, time, text))},
 )
-"""What a replica knows of its group, see `source.about`."""
+"""A replica's copy of its group, see `source.about`."""
 
 _PART = one_of(links.ITEMS, links.TOMBSTONES)
 _REPLICA = {"table": text, "group": text, "settings": _VERSION, "told": ABOUT}
@@ -235,7 +235,8 @@ QUESTIONS: Mapping[str, Shape] = {
     "join": record({}),
     "changes": record(
         {**_REPLICA, "table_id": text, "positions": maybe(_POSITIONS), "wants_changes": flag,
-         "wait_ms": number(LONGEST_WAIT_MS)}
+         "wait_ms": number(LONGEST_WAIT_MS)},
+        {"arrived": row(number(), number(), number())},
     ),
     "rows": record({**_REPLICA, "part": _PART, "after": hexadecimal, "began": time}),
     "items": record({**_REPLICA, **_WALK}),

@@ -10,7 +10,7 @@ later value of each.
     billing_mode, write, max_write, warm, encryption
     read, max_read, table_class    may be overridden: an override is lost if the shared value changes
 
-Settings of one replica alone (`overrides`) are described by the others, too, so a replica publishes them in
+The other replicas also describe settings that only one replica has (`overrides`), so a replica publishes them in
 `Member.own`. The replicas of a global table of 2017 share no settings.
 """
 
@@ -49,7 +49,7 @@ KEY = "key"
 """The encryption key: an override that has no shared value."""
 
 Values = dict[str, Any]
-"""Values by the names of their settings, as JSON has them."""
+"""JSON values by the names of their settings."""
 
 
 def values(table: Table) -> Values:
@@ -98,7 +98,7 @@ def _vector_definition(index: VectorIndex) -> Values:
 
 
 _OWN = ("name", "space", "log_space", "status", "backfilling", "due_ms")
-"""What the index of each replica has for itself."""
+"""The fields that each replica's index has for itself."""
 
 
 # The shared values
@@ -134,7 +134,7 @@ def _sorted(settings: Iterable[Setting]) -> tuple[Setting, ...]:
 
 
 def changed(before: Table, after: Table, stamp: Stamp) -> Table:
-    """`after`, whose settings a request has changed, with the changes shared."""
+    """The table `after` a request has changed its settings, with the changes recorded in the group."""
     group = after.group
     if group is None or group.is_legacy:
         return after
@@ -151,7 +151,7 @@ def changed(before: Table, after: Table, stamp: Stamp) -> Table:
 
 
 def adopt(tx: Transaction, region: Region, stamp: Stamp, table: Table, told: Values, version: tuple[int, str]) -> Table:
-    """The table with another replica's settings, where they are later."""
+    """The table with those of another replica's settings that are later."""
     group = table.group
     assert group is not None
     known, newer = {setting.name: setting for setting in group.shared}, set()
@@ -161,7 +161,7 @@ def adopt(tx: Transaction, region: Region, stamp: Stamp, table: Table, told: Val
             known[name] = Setting(name, _json(value), time, by)
             newer.add(name)
     group = replace(group, shared=_sorted(known.values()))
-    if of(group) != told:  # this replica has later ones: the other has to adopt the union
+    if of(group) != told:  # this replica has some later ones: the other must adopt the union
         version = (max(stamp.time, version[0] + 1, group.settings[0] + 1), stamp.region)
     table = replace(table, group=replace(group, settings=version))
     return published(reconcile(tx, region, table, stamp.now_ms, newer), stamp)
@@ -171,7 +171,7 @@ def adopt(tx: Transaction, region: Region, stamp: Stamp, table: Table, told: Val
 
 
 def is_in_effect(table: Table) -> bool:
-    """Whether the table has all shared values, but for overrides. The loop of a region asks twice a second, so the
+    """Whether the table has all shared values, except overrides. The loop of a region asks twice a second, so the
     answer is cached on the table, which is immutable."""
     if table.group is None or table.group.is_legacy or table.status == "DELETING":
         return True
@@ -214,7 +214,7 @@ def reconcile(
 def _with_index(
     tx: Transaction, region: Region, table: Table, name: str, definition: Values | None, wanted: Values, now_ms: int
 ) -> Table:
-    """Create the index or begin to delete it, unless the table has what is wanted."""
+    """Create the index or begin to delete it, unless the table already has the wanted state."""
     index, due_ms = table.index(name), now_ms + region.settings.control_plane_delay_ms
     if index is None and definition is not None:
         created = Index(
@@ -253,7 +253,7 @@ def _with_vector_index(
 
 
 def _with(tx: Transaction, region: Region, table: Table, name: str, value: Any, now_ms: int) -> Table:
-    """The table with one value."""
+    """The table with one setting changed."""
     kind, _, index = name.partition(" ")
     if index:
         found = table.index(index)
@@ -294,7 +294,7 @@ def _fields(of: Table | Index, kind: str, value: Any) -> dict[str, Any]:
     return {"on_demand": None if maxima == OnDemandThroughput() else maxima}
 
 
-# The replica's own
+# The replica's own settings
 
 
 def overrides(table: Table) -> Values:
@@ -308,7 +308,7 @@ def overrides(table: Table) -> Values:
 
 
 def override(tx: Transaction, region: Region, stamp: Stamp, table: Table, given: Mapping[str, Any]) -> Table:
-    """The table with values of its own."""
+    """The table with own values of some settings."""
     for name, value in given.items():
         table = _with(tx, region, table, name, value, stamp.now_ms)
     past_definitions.note(tx, table, stamp.now_ms)
@@ -316,7 +316,7 @@ def override(tx: Transaction, region: Region, stamp: Stamp, table: Table, given:
 
 
 def packed(given: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    """Values as a member has them."""
+    """Values in the form of `Member.own`."""
     return tuple((name, _json(given[name])) for name in sorted(given))
 
 

@@ -1,11 +1,11 @@
-"""What a replica answers to the others: its changes, and copies of its rows. Functions over a snapshot.
+"""Answer other replicas, with changes or copies of rows: functions over a snapshot.
 
-    changes   the changes that were made in this region, from a position on; what the replica knows of the group
+    changes   the changes that were made in this region, from a position on, and the replica's copy of the group
     rows      items or tombstones with their versions, in the order of their keys; with the first of them, the
               positions from which to read on when all are copied
     items     the items or tombstones with given keys
 
-A change that another region made is not passed on: each replica reads it from its own region.
+A change made in another region is not passed on: each replica reads it from that region.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ CHANGES = 500
 CHANGES_BYTES = 1024 * 1024
 ROWS = 250
 GONE = "gone"
-"""Answer to everything: the region has no such replica."""
+"""The answer to any message if the region has no such replica."""
 
 
 def find(snapshot: Snapshot, region: Region, head: dict[str, Any]) -> Table | None:
@@ -40,13 +40,13 @@ def find(snapshot: Snapshot, region: Region, head: dict[str, Any]) -> Table | No
 
 
 def gone(region: Region, head: dict[str, Any]) -> Message:
-    """It repeats the state in which the asking replica knew this one."""
+    """The answer of a region without the replica. It repeats the state in which the asking replica knew it."""
     known = [member for member in head["told"]["members"] if member["region"] == region.name]
     return Message(GONE, {"group": {"id": head["group"]}, "known": known})
 
 
 def about(snapshot: Snapshot, table: Table, settings: tuple[int, str]) -> dict[str, Any]:
-    """What the replica knows of its group; its shared settings if they are newer than `settings`."""
+    """The replica's copy of its group, with its shared settings if they are newer than `settings`."""
     group = table.group
     assert group is not None
     found: dict[str, Any] = {
@@ -111,7 +111,7 @@ def _is_whole(snapshot: Snapshot, scope: Scope, start: Cursor) -> bool:
 
 
 def pending(snapshot: Snapshot, scope: Scope, cursor: Cursor) -> int:
-    """The number of changes after the cursor, or a little more."""
+    """The number of changes after the cursor, or a slightly greater number."""
     shards = list(log_cursor.listed(snapshot, scope))
     ends = dict(zip([s.number for s in shards], log_cursor.ends(snapshot, scope.log_space, shards), strict=True))
     starts = {s.number: s.first_sequence for s in shards}
@@ -142,7 +142,7 @@ def rows(snapshot: Snapshot, region: Region, head: dict[str, Any]) -> Message:
 
 
 def _fitting(sizes: list[int]) -> int:
-    """How many of these rows an answer has: at least one, and no more when it has a megabyte."""
+    """How many of these rows fit into an answer: at least one, then until it has a megabyte."""
     room = CHANGES_BYTES
     for number, size in enumerate(sizes):
         if room <= 0:
@@ -157,8 +157,8 @@ def _inherited(link: Link) -> Link:
 
 
 def items(snapshot: Snapshot, region: Region, message: Message) -> Message:
-    """Answer to `items`: for each key its item's row, its tombstone, or nothing, each after the other. If they are
-    too large for one answer, it has the first of them, and tells the last key that it has."""
+    """Answer to `items`: for each key its item's row, its tombstone, or nothing, in order. If they are too large for
+    one answer, it has the first of them, and names the last key that it covers."""
     head, keys = message.head, message.parts
     table = find(snapshot, region, head)
     if table is None or table.group is None or table.tombstone_space is None:

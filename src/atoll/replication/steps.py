@@ -1,4 +1,4 @@
-"""One step of reading from another region: what to ask it next, and what its answer changes."""
+"""One step of reading from another region: the next question, and the effect of its answer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from atoll.storage.engine import Snapshot, Transaction
 
 
 def invited(table: Table) -> list[str]:
-    """The regions that this replica asks to join: the new members that it has added, or whose inviter is gone."""
+    """The regions that this replica asks to join: new members that it has added, or whose inviter was removed."""
     group = table.group
     if group is None or table.status == CREATING:
         return []
@@ -39,7 +39,7 @@ def invitation(snapshot: Snapshot, region: Region, name: str, other: str) -> Mes
 
 
 def question(snapshot: Snapshot, region: Region, name: str, other: str, wait_ms: int) -> Message | None:
-    """What to ask the region `other`; None if there is nothing to read from it."""
+    """The next question to the region `other`; None if there is nothing to read from it."""
     table = membership.replica(snapshot, region, name)
     if table is None or table.group is None:
         return None
@@ -75,7 +75,8 @@ async def take(region: Region, name: str, other: str, answer: Message) -> Progre
 
 
 def _gone(region: Region, name: str, other: str, answer: Message, tx: Transaction, stamp: Stamp) -> None:
-    """The region had no replica when it was asked: so the member that this replica knew then is gone."""
+    """Handle the answer that the region has no replica: the member that this replica knew at the time of the question
+    is removed."""
     table = membership.member_of(tx, region, name, answer.head["group"]["id"])
     for known in membership.members(answer.head["known"]):
         if table is not None and known.region == other and known.state in (ACTIVE, DELETING):
@@ -83,7 +84,7 @@ def _gone(region: Region, name: str, other: str, answer: Message, tx: Transactio
 
 
 def _refused(region: Region, name: str, other: str, answer: Message, tx: Transaction, stamp: Stamp) -> None:
-    """The region has another table of this name."""
+    """Handle the answer that the region has another table of this name."""
     table = membership.member_of(tx, region, name, answer.head["group"])
     if table is not None and table.group is not None:
         member = table.group.by_region.get(other)
@@ -92,7 +93,7 @@ def _refused(region: Region, name: str, other: str, answer: Message, tx: Transac
 
 
 async def unreachable(region: Region, name: str, other: str) -> None:
-    """A member that is leaving and cannot be reached for a day counts as removed."""
+    """Treat a member as removed if it is leaving and could not be reached for a day."""
 
     def is_over(table: Table | None, now_ms: int) -> bool:
         member = None if table is None or table.group is None else table.group.by_region.get(other)

@@ -1,8 +1,8 @@
-"""Checks messages of other nodes, before anything is done with them. Pure.
+"""Check messages of other nodes before they are used. Pure.
 
-A peer is authenticated, but it may be faulty, of another version, or have a clock that is wrong. A message that is
-refused here has changed nothing: `shapes` has the form of the heads, and this module checks the parts. An item must be
-valid and canonical, with its true size, and its key must be one of the table. No version may be far in the future.
+A peer is authenticated, but it may be faulty, run another version, or have a wrong clock. A message that is refused
+here changes nothing. `shapes` has the form of the heads; this module checks the parts. An item must be valid and
+canonical, with its true size, and its key must fit the table. No version may be far in the future.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from atoll.replication.messages import Malformed, Message
 from atoll.replication.source import GONE
 
 _UNREADABLE = (ApiError, AttributeError, LookupError, StructError, TypeError, ValueError)
-"""What reading nonsense raises."""
+"""The exceptions that parsing a malformed part may raise."""
 
 MOST_ROWS = 1_000
-"""The most changes or rows of an answer, so that none holds up the event loop."""
+"""The most changes or rows of an answer, so that none blocks the event loop for long."""
 MOST_ITEM_BYTES = limits.ITEM_BYTES + 1024
 """A global table of 2017 adds attributes to an item of any size."""
 
 
 def question(asked: Message, now_ms: int) -> None:
-    """Raises `Malformed` for a question that no node of this version asks. Unknown names pass."""
+    """Check a question; raises `Malformed`. Unknown names pass."""
     latest = shapes.latest_time(now_ms)
     if asked.name not in shapes.QUESTIONS:
         return
@@ -62,8 +62,7 @@ def _invitation(asked: Message, latest: int) -> None:
 
 
 def answer(asked: Message, given: Message, table: Table | None, now_ms: int) -> None:
-    """Raises `Malformed` for an answer that no node of this version gives to the question. `table` is the replica that
-    asks."""
+    """Check the answer to a question; raises `Malformed`. `table` is the asking replica."""
     if asked.name not in shapes.ANSWERS:
         return
     latest = shapes.latest_time(now_ms)
@@ -140,7 +139,7 @@ _PARTS: dict[str, Callable[[Message, Message, Table, int], None]] = {
 
 
 def _row(table: Table, part: str, suffix: bytes, stored: bytes, latest: int) -> None:
-    """A row of a copy: an item or a tombstone."""
+    """Check a row of a copy: an item or a tombstone."""
     row_key = table.prefix + suffix
     try:
         if part == links.TOMBSTONES:
@@ -174,7 +173,7 @@ def _item(table: Table, json: bytes, size: int) -> Item:
 
 
 def _is_key(table: Table, item: Item) -> bool:
-    """Whether the item has all key attributes, as the table wants them."""
+    """Whether the item has all key attributes, with the table's types and limits."""
     try:
         for name, type_ in table.keys.name_types:
             ((kind, content),) = item[name].items()

@@ -1,4 +1,4 @@
-"""Make calls at a later time. With a manual clock, a move of the clock makes the calls that are due by then."""
+"""Schedule calls for a later time. With a manual clock, a move of the clock makes the calls that are due by then."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from atoll.clock import Clock, ManualClock
 
 Cancel = Callable[[], object]
 Timer = Callable[[int, Callable[[], None]], Cancel]
-"""Makes a call at a time in milliseconds since 1970, but not at once; returns how to cancel it."""
+"""Schedules a call for a time in milliseconds since 1970, never at once; returns a function that cancels it."""
 
 
 class _Call(NamedTuple):
@@ -25,7 +25,7 @@ class Waits:
         self._calls: dict[object, _Call] = {}
 
     def at(self, due_ms: int, make: Callable[[], None]) -> Cancel:
-        """Make a call at `due_ms`, or when the clock is set back to before now."""
+        """Schedule a call for `due_ms`, or for when the clock is set back to before now."""
         now_ms = self._clock.now_ms()
         if not isinstance(self._clock, ManualClock):
             return asyncio.get_running_loop().call_later(max(0, due_ms - now_ms) / 1000, make).cancel

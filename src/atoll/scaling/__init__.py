@@ -1,5 +1,5 @@
-"""Application Auto Scaling for tables and indexes: targets, policies, scheduled actions, and what they decide.
+"""Application Auto Scaling for tables and indexes: targets, policies, scheduled actions, and their decisions.
 
-schedules   when a scheduled action runs                                        (pure)
-decision    what a target-tracking policy decides when its alarm is in breach   (pure)
+schedules   when a scheduled action runs                                      (pure)
+decision    the decision of a target-tracking policy in an alarm's breach     (pure)
 """

@@ -1,11 +1,11 @@
-"""Auto scaling acts: on alarms, on schedules and on new bounds, through the UpdateTable of every user.
+"""Change capacity for alarms, schedules and new bounds, through the same UpdateTable as users.
 
-`update` is that operation. It may refuse: a table that is being changed is tried again later, any other refusal becomes
-a failed activity. A change that takes a while is followed until the table is ACTIVE; meanwhile its target does nothing
-else. One change at a time runs in a process, so that two alarms of one table do not undo each other's units.
+`update` is that operation. If it refuses because the table is being changed, it is tried again later; any other refusal
+becomes a failed activity. A change that takes a while is followed until the table is ACTIVE; meanwhile its target does
+nothing else. A process makes one change at a time, so that two alarms of one table do not undo each other's units.
 
-An alarm in breach calls `act` each minute. The policy looks at the present capacity each time, so what somebody changes
-by hand is corrected as if the policy had done it. AlarmLow never raises units, and AlarmHigh never lowers them.
+An alarm in breach calls `act` each minute. The policy uses the present capacity each time, so a user's change of units
+is corrected like its own. AlarmLow never raises units, and AlarmHigh never lowers them.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ from atoll.scaling.targets import Activity, Id, Policy, Running, Target
 from atoll.storage.engine import Snapshot, Transaction
 
 Update = Callable[[Region, dict[str, Any]], Awaitable[Any]]
-"""UpdateTable."""
+"""The operation UpdateTable."""
 
 AGAIN_MS = 5_000
-"""How soon a clamp is tried again while the table is being changed, and a change that has not ended looked at."""
+"""The interval of retries while the table is being changed, and of checks whether a change has ended."""
 
 BUSY = frozenset({"ResourceInUseException", "ThrottlingException", "InternalServerError"})
-"""The codes of refusals that pass."""
+"""The codes of transient refusals."""
 
 
 @dataclass(frozen=True)
 class _View:
-    """What a decision sees."""
+    """The state that a decision is based on."""
 
     target: Target
     table: Table
@@ -58,7 +58,7 @@ class Scaling:
         self._changing = asyncio.Lock()
 
     async def settle(self, now_ms: int) -> int | None:
-        """Do the work that is due; returns when more is."""
+        """Do the due work; returns when more is due."""
         while True:
             work = await self._region.read(store.work)
             if work is None or work.due_ms > now_ms:
@@ -67,13 +67,13 @@ class Scaling:
                 await self._region.transact(partial(runs.run, self._region, work, now_ms))
             else:
                 await (self._follow(work) if work.what == FOLLOW else self.clamp(work.id))
-                # Only now: if the store fails meanwhile, the work is done again.
+                # Deleted only now: if the store fails before, the work is done again.
                 await self._region.transact(partial(store.forget, done=work))
 
     # Alarms
 
     async def act(self, event: Event, arn: str) -> None:
-        """The action of an alarm whose ARN is that of a policy."""
+        """Run the action of an alarm, given the ARN of a policy."""
         region, now_ms = self._region, event.now_ms
         async with self._changing:
             policy = await region.read(partial(policies.by_arn, region, arn))
@@ -97,7 +97,7 @@ class Scaling:
                 await region.transact(partial(_not_scaled, view.target.id, cause, reason, now_ms))
 
     def _view(self, id_: Id, snapshot: Snapshot) -> _View | None:
-        """None if there is nothing to scale: no target, no table or index, or an on-demand table."""
+        """The state for a decision; None without a target or a table or index, or if it is on-demand."""
         target = store.target(snapshot, id_)
         table = policies.find_table(self._region, snapshot, id_.table_name)
         units = None if table is None else targets.units(table, id_)
@@ -106,7 +106,7 @@ class Scaling:
     # Bounds
 
     async def clamp(self, id_: Id) -> None:
-        """Bring the capacity within the bounds of its target, by a policy or not."""
+        """Bring the capacity within the bounds of its target, whether it has policies or not."""
         async with self._changing:
             view = await self._region.read(partial(self._view, id_))
             if view is None:
@@ -121,7 +121,7 @@ class Scaling:
     # Changes
 
     async def _change(self, view: _View, units: int, cause: str, policy: str, now_ms: int, before: int) -> bool:
-        """Returns whether the table has answered for good."""
+        """Change the units. Returns False if the change must be tried again."""
         id_ = view.target.id
         try:
             await self._update(self._region, _request(view.table, id_, units))
@@ -148,7 +148,7 @@ class Scaling:
         self._look(tx, replace(target, running=replace(running, activity=key)))
 
     def _look(self, tx: Transaction, target: Target) -> None:
-        """End the target's running change if its table is ACTIVE; otherwise look again when it will be."""
+        """End the target's running change if its table is ACTIVE; otherwise check again later."""
         running, now_ms = target.running, self._region.clock.now_ms()
         table = policies.find_table(self._region, tx, target.id.table_name)
         assert running is not None
@@ -183,7 +183,7 @@ class Scaling:
 
 
 def _busy_until(table: Table, now_ms: int) -> int:
-    """When the changes of a table that are under way end; 0 if there are none."""
+    """When the running changes of a table end; 0 if there are none."""
     dues = [change.due_ms for change in table.under_way(now_ms)]
     parts: list[Table | Index] = [table, *table.indexes]
     dues += [part.due_ms for part in parts if part.status_at(now_ms) in ("CREATING", "UPDATING")]
@@ -206,7 +206,7 @@ def _request(table: Table, id_: Id, units: int) -> dict[str, Any]:
 
 
 def _override(table: Table, region: str, id_: Id, units: int) -> dict[str, Any]:
-    """A replica scales its reads alone."""
+    """The request that scales only this replica's reads."""
     override: dict[str, Any] = {"ProvisionedThroughputOverride": {"ReadCapacityUnits": units}}
     if id_.index_name is not None:
         override = {"GlobalSecondaryIndexes": [{"IndexName": id_.index_name, **override}]}
@@ -236,8 +236,8 @@ def _decide(policy: Policy, kind: str, view: _View, data: Any, now_ms: int, snap
 
 
 def _base(view: _View, policy: Policy, now_ms: int) -> int:
-    """The units at which the datapoints of an alarm were measured: neither what was added since a scale-out cooldown
-    began nor what another alarm has changed at the same time."""
+    """The units at which an alarm's datapoints were measured: without units added since a scale-out cooldown began, and
+    without another alarm's change at the same time."""
     rise, fall = view.target.last_rise, view.target.last_fall
     cooldown_ms = policy.cooldown_ms("ScaleOutCooldown")
     if rise is not None and rise.policy == policy.number and now_ms < rise.ended_ms + cooldown_ms:
@@ -266,7 +266,7 @@ def _decide_rise(policy: Policy, view: _View, data: Any, now_ms: int) -> Decisio
 
 
 def _fall_wanted(snapshot: Snapshot, policy: Policy, units: int) -> int | None:
-    """What another policy wants, by its AlarmLow; None if that is not in breach."""
+    """The units that another policy wants by its AlarmLow; None if that is not in breach."""
     name = policy.alarms.get(tracking.LOW)
     alarm = None if name is None else alarm_store.find(snapshot, name)
     if alarm is None or alarm.state.value != ALARM:
@@ -296,7 +296,7 @@ def _not_scaled(id_: Id, cause: str, reason: dict[str, Any], now_ms: int, tx: Tr
 
 
 def _add_or_repeat(tx: Transaction, new: Activity) -> None:
-    """Alarms repeat each minute: the same result again only moves the end of the activity that shows it."""
+    """Store an activity. Alarms repeat each minute: an equal result only moves the end of the last activity."""
     latest = store.latest(tx, new.id)
     if latest is not None and _is_repeat(latest[1], new):
         store.save_activity(tx, latest[0], replace(latest[1], end_ms=new.end_ms))

@@ -1,4 +1,4 @@
-"""The texts of scaling activities, and the activities themselves, as DescribeScalingActivities shows them."""
+"""The scaling activities and their texts, for DescribeScalingActivities."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def reason(code: str, bounds: decision.Bounds, units: int) -> dict[str, Any]:
 
 
 def ended(id_: Id, units: int, now: int | None) -> tuple[str, str]:
-    """The status and message of a change to `units` that has ended, when the table has `now` units."""
+    """The status and message of a finished change to `units`, after which the table has `now` units."""
     if now == units:
         return SUCCESSFUL, fulfilled(id_, units)
     return OVERRIDDEN, overridden(id_, units, now)

@@ -1,11 +1,11 @@
-"""What a target-tracking policy decides when one of its alarms is in breach. Pure arithmetic over plain values.
+"""The decision of a target-tracking policy when one of its alarms is in breach. Pure arithmetic over plain values.
 
-A policy wants as many units as bring the consumption to its target: `ceil(consumed per second / target)`, between the
-bounds of its scalable target. A rise happens as soon as any policy wants one. A fall needs all policies that may scale
-in: it goes to the most units that any of them wants. Rises and falls have cooldowns:
+A policy wants the units that bring the consumption to its target: `ceil(consumed per second / target)`, within the
+bounds of its scalable target. The units rise as soon as any policy wants a rise. They fall only if all policies that
+may scale in want a fall, to the most units that any of them wants. Rises and falls have cooldowns:
 
-- In a scale-out cooldown, only more units than those that began it are a rise: they are counted as added.
-- In a scale-in cooldown nothing falls. A rise ends it.
+- In a scale-out cooldown, the units rise only above those of the rise that began it.
+- In a scale-in cooldown the units do not fall. A rise ends it.
 
 A decision that changes nothing has a reason, which activities show.
 """
@@ -38,7 +38,7 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Last:
-    """The last rise or fall of a target that has ended."""
+    """The last finished rise or fall of a target."""
 
     policy: str
     """The id of the policy that decided it."""
@@ -50,26 +50,26 @@ class Last:
 @dataclass(frozen=True)
 class Decision:
     units: int | None
-    """None changes nothing."""
+    """The new units; None for no change."""
     reason: str | None = None
-    """Why nothing changes; None if no activity shows it: suspended, or in a cooldown."""
+    """The reason of no change; None if no activity shows it, in a suspension or a cooldown."""
 
 
 NOTHING = Decision(None)
 
 
 def wanted(consumed: float, period_s: int, target_percent: float) -> int:
-    """The units by which consumption in a period is `target_percent` of them."""
+    """The units of which the consumption in a period is `target_percent`."""
     return max(1, ceil(Fraction(consumed) * 100 / (period_s * _exact(target_percent))))
 
 
 def wanted_of_metric(metric: float, target: float, units: int) -> int:
-    """The same for a customised metric, which is taken to fall as the units rise."""
+    """The same for a customised metric, assumed to be inversely proportional to the units."""
     return max(1, ceil(Fraction(metric) * units / _exact(target)))
 
 
 def _exact(number: float) -> Fraction:
-    """The number as it was written: 0.7 is seven tenths."""
+    """The number as it was written: 0.7 becomes exactly seven tenths."""
     return Fraction(str(number))
 
 
@@ -90,7 +90,7 @@ def rise(
 def fall(
     bounds: Bounds, units: int, wishes: Sequence[int | None], *, last: Last | None, cooldown_ms: int, now_ms: int
 ) -> Decision:
-    """`wishes` are the units that each policy that may scale in wants; None for one that wants no fall. `last` is the
+    """`wishes` are the units that each policy wants that may scale in; None for one that wants no fall. `last` is the
     target's last fall, unless there was a rise since."""
     if units <= bounds.least:
         return Decision(None, AT_MIN)

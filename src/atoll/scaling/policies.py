@@ -1,4 +1,4 @@
-"""The stored alarms of policies: created and deleted with them, and adjusted to the capacity of their target."""
+"""Create and delete the alarms of policies with them, and adjust the alarms to the capacity of the target."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ADJUSTED = "Unchecked: Initial alarm creation"
 
 
 def find_table(region: Region, snapshot: Snapshot, name: str) -> Table | None:
-    """None if it is being deleted."""
+    """The table; None if it is being deleted."""
     table = region.catalog.find(snapshot, name)
     return None if table is None or table.gone_at(region.clock.now_ms()) or table.status == "DELETING" else table
 
@@ -60,7 +60,7 @@ def put(
 
 
 def put_alarms(region: Region, policy: Policy, units: int, now_ms: int, tx: Transaction) -> None:
-    """Create the policy's alarms, or give them new thresholds. They begin to watch anew."""
+    """Create the policy's alarms, or give them new thresholds. This resets their states."""
     for configuration in tracking.alarms(policy, arn(region, policy), units):
         old = alarm_store.find(tx, configuration["AlarmName"])
         if old is not None and old.configuration == configuration:

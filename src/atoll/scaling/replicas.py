@@ -1,8 +1,8 @@
-"""Auto scaling of one replica of a global table, as the table's own operations set and describe it.
+"""Auto scaling of one replica of a global table, for the operations of global tables that set and describe it.
 
-A replica scales its reads alone. The settings for writes are the same in all regions. They are ordinary targets with
-one policy each, which Application Auto Scaling shows too. `Scale` is one change of them, which a region may ask another
-one to make.
+Each replica has its own settings for reads; those for writes are the same in all regions. Both are ordinary targets
+with one policy each, which Application Auto Scaling also shows. A `Scale` is one change of them, which a region may ask
+another one to make.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from atoll.scaling.targets import WRITE, Id, Policy, Target
 from atoll.storage.engine import Snapshot, Transaction
 
 Settings = dict[str, Any]
-"""AutoScalingSettingsDescription."""
+"""The member of type AutoScalingSettingsDescription."""
 
 ROLE = (
     "role/aws-service-role/dynamodb.application-autoscaling.amazonaws.com/"
@@ -36,10 +36,10 @@ OPTIONS = ("DisableScaleIn", "ScaleInCooldown", "ScaleOutCooldown")
 
 @dataclass(frozen=True)
 class Scale:
-    """Scale the reads or writes of a table or index between two bounds; without bounds, no longer."""
+    """Scale the reads or writes of a table or index between two bounds; without bounds, stop scaling them."""
 
     kind: str
-    """Read or Write."""
+    """Either "Read" or "Write"."""
     index: str | None = None
     least: int | None = None
     most: int | None = None
@@ -50,10 +50,10 @@ class Scale:
     in_cooldown_s: int | None = None
     out_cooldown_s: int | None = None
     units: int | None = None
-    """The capacity, for a region that has no table of the name yet."""
+    """The capacity, for a region that does not have the table yet."""
 
     def configured(self, given: Mapping[str, Any]) -> Scale:
-        """With the target and the options of a configuration."""
+        """The change with the target and the options of a configuration."""
         disable_in, in_cooldown_s, out_cooldown_s = (given.get(member) for member in OPTIONS)
         return replace(
             self,
@@ -83,7 +83,7 @@ def role_arn(region: Region) -> str:
 
 
 def apply(tx: Transaction, region: Region, table: str, change: Scale, now_ms: int) -> None:
-    """A target that was there keeps its identity. A policy of another name replaces the one that was there."""
+    """Make the change. An existing target keeps its identity. A policy with another name replaces the existing one."""
     id_ = targets.id_of(change.kind, table, change.index)
     old = store.target(tx, id_)
     if change.least is None or change.most is None:
@@ -123,7 +123,7 @@ def _described(policy: Policy) -> dict[str, Any]:
 
 
 def settings(region: Region, snapshot: Snapshot, table: Table) -> dict[str, Settings]:
-    """The settings of a replica by "Read", "Write", and "Read by_date" of an index."""
+    """The settings of a replica, by "Read" and "Write", and for an index as "Read by_date"."""
     found = {}
     for index in (None, *(one.name for one in table.global_indexes)):
         for kind in (targets.READ, WRITE):
@@ -136,7 +136,7 @@ def settings(region: Region, snapshot: Snapshot, table: Table) -> dict[str, Sett
 
 
 def unscaled(snapshot: Snapshot, table: Table) -> str | None:
-    """What lacks the scaling of its writes that replicas need: "Table" or "GSI"; None if nothing does."""
+    """The part ("Table" or "GSI") that lacks the auto scaling of writes that replicas need; None if none does."""
     for index in (None, *(one.name for one in table.global_indexes if one.status != "DELETING")):
         id_ = targets.id_of(WRITE, table.name, index)
         if store.target(snapshot, id_) is None or next(store.policies(snapshot, *id_), None) is None:
@@ -145,7 +145,7 @@ def unscaled(snapshot: Snapshot, table: Table) -> str | None:
 
 
 def writes(snapshot: Snapshot, table: Table) -> list[Scale]:
-    """The changes by which another region scales its writes as this one does."""
+    """The changes that make another region scale its writes as this one does."""
     if table.billing_mode != PROVISIONED:
         return []
     found = []
@@ -160,7 +160,7 @@ def writes(snapshot: Snapshot, table: Table) -> list[Scale]:
 
 
 def scale_new_index(tx: Transaction, region: Region, table: Table, index: str, now_ms: int) -> None:
-    """The writes of a new index of a provisioned global table are scaled from the beginning."""
+    """Scale the writes of a new index of a provisioned global table from the beginning."""
     least, most, value = INDEX_DEFAULTS
     id_ = targets.id_of(WRITE, table.name, index)
     if table.billing_mode == PROVISIONED and store.target(tx, id_) is None:

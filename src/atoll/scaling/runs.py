@@ -1,7 +1,7 @@
-"""Scheduled actions: each run sets the bounds of its target. The capacity follows as after any change of bounds.
+"""Run scheduled actions: each run sets the bounds of its target; the capacity follows as after any change of bounds.
 
-An action whose time has passed, or whose next run would be after its end, is deleted. A run that was missed, because
-schedules were suspended, is skipped.
+An action without a further run before its end is deleted. A run that was missed because schedules were suspended is
+skipped.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from atoll.storage.engine import Transaction
 
 
 def next_run(action: ScheduledAction, after_ms: int) -> int | None:
-    """The action's first run after a time. With a start time, it runs then, and after that by its recurrence."""
+    """The action's first run after a time. With a start time, the first run is at that time, and further runs follow
+    the recurrence."""
     start_ms = action.start_ms
     schedule = schedules.parse(action.schedule, action.zone)
     if start_ms is not None and start_ms > after_ms and not isinstance(schedule, schedules.At):

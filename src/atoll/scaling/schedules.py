@@ -48,7 +48,7 @@ class Cron:
     months: frozenset[int]
     years: frozenset[int]
     matches: Matches
-    """Whether a schedule runs on a day, whatever its month and year."""
+    """A test whether a schedule runs on a day, apart from its month and year."""
     zone: tzinfo
 
 
@@ -82,7 +82,7 @@ def _zone(name: str | None) -> tzinfo:
         return UTC
     try:
         return ZoneInfo(name)
-    except (KeyError, OSError, ValueError):  # no file, or no name of one
+    except (KeyError, OSError, ValueError):  # no file of the zone, or an invalid name
         raise UnknownZone(name) from None
 
 
@@ -109,7 +109,7 @@ def following(schedule: Schedule, after_ms: int, start_ms: int) -> int | None:
     local = after.astimezone(schedule.zone)
     bound = local.replace(tzinfo=None)
     if (after - _REPEATED).astimezone(schedule.zone).utcoffset() != local.utcoffset():
-        bound -= _REPEATED  # local time was set back lately: it is no measure of what is past
+        bound -= _REPEATED  # local time may have been set back, so that an earlier local time is not in the past
     for day in _days(schedule, bound.date()):
         for time in _times(schedule, day, bound):
             moment = time.replace(tzinfo=schedule.zone).astimezone(UTC)
@@ -119,7 +119,7 @@ def following(schedule: Schedule, after_ms: int, start_ms: int) -> int | None:
 
 
 _REPEATED = timedelta(hours=3)
-"""A zone repeats less."""
+"""More than the time that any zone repeats."""
 
 
 def _days(cron: Cron, first: date) -> Iterator[date]:
@@ -190,7 +190,7 @@ def _numbers(field: str, least: int, most: int, names: dict[str, int] = _NO_NAME
             last = first if low is not None and step is None else most
         if step == "0":
             raise Invalid(field)
-        # A range may pass the end: FRI-MON.
+        # A range may wrap around: FRI-MON.
         span = range(first, last + 1) if first <= last else (*range(first, most + 1), *range(least, last + 1))
         found |= set(span[:: int(step or 1)])
     return tuple(sorted(found))
@@ -261,5 +261,5 @@ def _of_weekday_part(part: str) -> Matches:
 
 
 def _weekday(day: date) -> int:
-    """From 1, Sunday."""
+    """The weekday's number from 1, Sunday."""
     return day.isoweekday() % 7 + 1

@@ -1,4 +1,4 @@
-"""What is stored of auto scaling, as documents.
+"""The stored documents of auto scaling.
 
     scalable-target   resource dimension         -> Target
     target-number     number                     -> its resource and dimension, by the last part of its ARN
@@ -8,7 +8,7 @@
     scaling-latest    resource dimension         -> the key of the target's newest activity
     scaling-due       time what resource dimension name    -> nothing: work that is due then, see `work`
 
-Counts of targets and activities are numbers beside them, so that their bounds cost one read.
+Targets and activities are also counted, in numbers, so that checking their limits costs one read.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ ACTIVITY, LATEST, DUE, COUNT = "scaling-activity", "scaling-latest", "scaling-du
 _LATEST_MS = 10**15 - 1
 
 FOLLOW, CLAMP, RUN = "follow", "clamp", "run"
-"""Kinds of work: look whether a change of capacity has ended; set the capacity within the bounds; run an action."""
+"""Kinds of work: check whether a change of capacity has ended; bring the capacity within the bounds; run an action."""
 
 TRIMMED = 3
-"""How many expired activities each new one deletes at most."""
+"""The most expired activities that each new one deletes."""
 
 
 # Targets
@@ -51,7 +51,7 @@ def target_of(snapshot: Snapshot, number: str) -> Target | None:
 
 
 def targets(snapshot: Snapshot, *names: str, after: tuple[str, ...] | None = None) -> Iterator[Target]:
-    """In the order of their ids; `names` are a resource, or nothing."""
+    """Targets in the order of their ids; `names` are a resource, or empty."""
     for stored in documents.listed(snapshot, TARGET, *names, after=after):
         yield build(Target, stored)
 
@@ -115,7 +115,7 @@ def actions(snapshot: Snapshot, *names: str, after: tuple[str, ...] | None = Non
 
 
 def save_action(tx: Transaction, new: ScheduledAction, old: ScheduledAction | None) -> None:
-    """Its next run is due at its `due_ms`."""
+    """Store an action, and schedule its next run for its `due_ms`."""
     if old is not None:
         delete_action(tx, old)
     documents.put(tx, plain(new), ACTION, *new.id, new.name)
@@ -140,7 +140,7 @@ def activity(snapshot: Snapshot, key: Key) -> Activity | None:
 
 
 def add_activity(tx: Transaction, new: Activity) -> Key:
-    """Returns its key. Activities that are too old, or too many, are deleted."""
+    """Store an activity; returns its key. Deletes activities that are too old or too many."""
     number = _count(tx, ACTIVITY, 1)
     key = _newest_first(new.start_ms), f"{_LATEST_MS - count(tx, _SEQUENCE):015}"
     _count(tx, _SEQUENCE, 1)
@@ -176,7 +176,7 @@ def save_activity(tx: Transaction, key: Key, new: Activity) -> None:
 
 
 def activities(snapshot: Snapshot, after: Key | None, limit: int) -> list[tuple[Key, Activity]]:
-    """The newest first, at most `limit`, only those behind the key `after`, if given."""
+    """At most `limit` activities, the newest first; if `after` is given, only those after that key."""
     start, end = fmt.documents_of(ACTIVITY)
     if after is not None:
         _, start = fmt.documents_of(ACTIVITY, *after)
@@ -206,7 +206,7 @@ class Work(NamedTuple):
     what: str
     id: Id
     name: str
-    """Of a scheduled action; empty for other work."""
+    """The name of a scheduled action; empty for other work."""
 
 
 def schedule(tx: Transaction, due_ms: int, what: str, id_: Id, name: str = "") -> None:
@@ -226,5 +226,5 @@ def forget(tx: Transaction, done: Work) -> None:
 
 
 def members(record: Target | Policy | ScheduledAction) -> dict[str, Any]:
-    """The members by which every answer names a target."""
+    """The members that name a target in every answer."""
     return {"ServiceNamespace": "dynamodb", "ResourceId": record.resource, "ScalableDimension": record.dimension}

@@ -20,7 +20,7 @@ _DIMENSION = re.compile(r"dynamodb:(table|index):(Read|Write)CapacityUnits")
 
 
 class Id(NamedTuple):
-    """What a target scales: its ResourceId and its ScalableDimension."""
+    """The id of a target: its ResourceId and its ScalableDimension."""
 
     resource: str
     dimension: str
@@ -36,7 +36,7 @@ class Id(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """Read or Write."""
+        """Either "Read" or "Write"."""
         return READ if self.dimension.endswith("ReadCapacityUnits") else WRITE
 
     @property
@@ -45,12 +45,12 @@ class Id(NamedTuple):
 
     @property
     def metric(self) -> str:
-        """The predefined metric that fits."""
+        """The predefined metric of this kind."""
         return f"DynamoDB{self.kind}CapacityUtilization"
 
 
 def parse(resource: str, dimension: str) -> Id | None:
-    """None if there is no such dimension, or if it does not fit the resource."""
+    """The id; None if there is no such dimension, or if it does not fit the resource."""
     found, of = _RESOURCE.fullmatch(resource), _DIMENSION.fullmatch(dimension)
     if found is None or of is None or (found[2] is None) != (of[1] == "table"):
         return None
@@ -64,7 +64,7 @@ def id_of(kind: str, table: str, index: str | None = None) -> Id:
 
 
 def part(table: Table, id_: Id) -> Table | Index | None:
-    """What is scaled: the table or one of its global indexes; None if there is none of this name."""
+    """The scaled part: the table or one of its global indexes; None if the index does not exist."""
     if id_.index_name is None:
         return table
     index = table.index(id_.index_name)
@@ -72,7 +72,7 @@ def part(table: Table, id_: Id) -> Table | Index | None:
 
 
 def units(table: Table, id_: Id) -> int | None:
-    """The present capacity; None if it cannot be scaled, as that of an on-demand table."""
+    """The present units; None if they cannot be scaled, as those of an on-demand table."""
     found = part(table, id_)
     if table.billing_mode != PROVISIONED or found is None or found.throughput is None:
         return None
@@ -88,21 +88,31 @@ class Suspended:
 
 @dataclass(frozen=True)
 class Running:
-    """A change of capacity that the table has accepted, but that has not ended."""
+    """A change of capacity that the table has accepted but not finished."""
 
     activity: tuple[str, str]
-    """Its key in `store`."""
+    """The key of its activity in `store`."""
     before: int
-    """The units at which the datapoints were measured that it was decided by."""
+    """The units at the time of the datapoints that it is based on."""
     units: int
     policy: str
     """The id of the policy that decided it; empty if none did."""
 
 
 @dataclass(frozen=True)
-class Target:
+class Scaled:
+    """The stored record of one scaled capacity."""
+
     resource: str
     dimension: str
+
+    @property
+    def id(self) -> Id:
+        return Id(self.resource, self.dimension)
+
+
+@dataclass(frozen=True)
+class Target(Scaled):
     least: int
     most: int
     number: str
@@ -112,12 +122,8 @@ class Target:
     tags: tuple[tuple[str, str], ...] = ()
     last_rise: Last | None = None
     last_fall: Last | None = None
-    """None if there was a rise since."""
+    """The last fall; None if there was a rise since."""
     running: Running | None = None
-
-    @property
-    def id(self) -> Id:
-        return Id(self.resource, self.dimension)
 
     @property
     def bounds(self) -> Bounds:
@@ -129,7 +135,7 @@ class Target:
         return f"scalable-target/{self.number}"
 
     def ended(self, now_ms: int) -> Target:
-        """The target after its running change has ended: cooldowns begin."""
+        """The target after its running change has ended, which begins a cooldown."""
         running = self.running
         if running is None:
             return self
@@ -140,9 +146,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Policy:
-    resource: str
-    dimension: str
+class Policy(Scaled):
     name: str
     number: str
     """A part of its ARN."""
@@ -150,11 +154,7 @@ class Policy:
     configuration: Mapping[str, Any]
     """TargetTrackingScalingPolicyConfiguration, as the request had it."""
     alarms: Mapping[str, str]
-    """The names of its alarms by their kinds, see `tracking`."""
-
-    @property
-    def id(self) -> Id:
-        return Id(self.resource, self.dimension)
+    """The names of its alarms, by kind; see `tracking`."""
 
     @property
     def arn_resource(self) -> str:
@@ -167,7 +167,7 @@ class Policy:
 
     @property
     def customized(self) -> Mapping[str, Any] | None:
-        """The metric of the user, if it has one."""
+        """The user's own metric, if the policy has one."""
         found: Mapping[str, Any] | None = self.configuration.get("CustomizedMetricSpecification")
         return found
 
@@ -180,9 +180,7 @@ class Policy:
 
 
 @dataclass(frozen=True)
-class ScheduledAction:
-    resource: str
-    dimension: str
+class ScheduledAction(Scaled):
     name: str
     number: str
     created_ms: int
@@ -193,11 +191,7 @@ class ScheduledAction:
     least: int | None = None
     most: int | None = None
     due_ms: int | None = None
-    """Its next run; None if there is none."""
-
-    @property
-    def id(self) -> Id:
-        return Id(self.resource, self.dimension)
+    """The time of its next run; None if there is none."""
 
     @property
     def arn_resource(self) -> str:
@@ -208,7 +202,7 @@ class ScheduledAction:
 @dataclass(frozen=True)
 class Activity:
     number: str
-    """Its ActivityId."""
+    """The ActivityId."""
     resource: str
     dimension: str
     description: str
@@ -218,7 +212,7 @@ class Activity:
     message: str | None = None
     end_ms: int | None = None
     reasons: tuple[Mapping[str, Any], ...] = ()
-    """NotScaledReasons; empty if it has tried to scale."""
+    """The NotScaledReasons; empty if it has tried to scale."""
 
     @property
     def id(self) -> Id:

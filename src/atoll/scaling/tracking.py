@@ -1,11 +1,11 @@
-"""The alarms of a target-tracking policy, and what its policy wants when one of them is in breach.
+"""The alarms of a target-tracking policy, and the units that it wants when one of them is in breach.
 
 A policy with a predefined metric has two pairs of alarms. AlarmHigh and AlarmLow watch the consumption of a minute:
 High is in breach above the target for two minutes, Low twenty percentage points below it for fifteen. The thresholds
-are units, so they follow the capacity. ProvisionedCapacityHigh and -Low watch for changes that somebody else makes.
+are units, so they follow the capacity. ProvisionedCapacityHigh and -Low watch for changes by users.
 
 A policy with a metric of the user has AlarmHigh above the target for three minutes, and AlarmLow below nine tenths of
-it for fifteen. These numbers, and that a policy goes by the greatest datapoint of its alarm, are not published.
+it for fifteen. These numbers are not published, nor that a policy uses the greatest datapoint of its alarm.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def alarm_name(id_: Id, kind: str, number: str) -> str:
 
 
 def alarms(policy: Policy, arn: str, units: int) -> list[Configuration]:
-    """The alarms of a policy whose target has so many units."""
+    """The alarms of a policy whose target has these units."""
     return [_alarm(policy, kind, arn, units) for kind in policy.alarms]
 
 
@@ -93,18 +93,18 @@ def _customized(policy: Policy, kind: str) -> Configuration:
 
 
 def threshold(kind: str, target_percent: float, units: int) -> float:
-    """Of an alarm on a predefined metric, at so many units."""
+    """The threshold of an alarm on a predefined metric, for a target with these units."""
     if kind in (PROVISIONED_HIGH, PROVISIONED_LOW):
         return float(units)
     share = Fraction(str(target_percent))
     if kind == LOW:
         margin = Fraction(str(limits.SCALE_IN_MARGIN_PERCENT))
-        # Where the margin would leave nothing, half of the target: not published.
+        # Half of the target, if the margin would leave nothing; not published.
         share = share - margin if share > margin else share / 2
     return float(units * PERIOD_S * share / 100)
 
 
-# What a policy wants
+# The units that a policy wants
 
 
 def values(data: str | Mapping[str, Any] | None) -> list[float]:
@@ -126,8 +126,8 @@ def values(data: str | Mapping[str, Any] | None) -> list[float]:
 
 
 def wanted(policy: Policy, data: str | Mapping[str, Any] | None, units: int) -> int | None:
-    """The units that the policy wants by an alarm's datapoints; None if there are none. `units` are the present ones,
-    or those of the beginning of a scale-out cooldown."""
+    """The units that the policy wants, from an alarm's datapoints; None without datapoints. `units` are the present
+    ones, or those at the beginning of a scale-out cooldown."""
     found = [value for value in values(data) if 0 <= value < MOST]
     if not found:
         return None

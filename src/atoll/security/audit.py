@@ -1,13 +1,14 @@
-"""The audit log: who did what, and which policy allowed or denied it. A file of JSON lines, never of items' contents.
+"""Write the audit log: who did what, and which policy allowed or denied it. JSON lines, without the contents of items.
 
-    time, request, account, principal, access_key, source, user_agent     who asked, from where
-    operation, action, resource, decision, by                             what, and what decided
-    error                                                                 of a request that was refused otherwise
+    time, request, account, principal, access_key, source, user_agent     the caller and its client
+    operation, action, resource, decision, by                             the request and its decision
+    error                                                                 if the request was refused for another reason
 
-`decision` is allowed or denied, or logged: refused by policies, but only logged. `by` is the statement that decided.
+`decision` is allowed, denied, or logged (policies refuse it, but the server only logs this). `by` is the statement that
+decided.
 
-A thread writes the lines, so that a slow disk delays no client; a full queue does. Several processes append to one
-file. Whoever finds it too large renames it to `<name>.1`, and that one to `<name>.2`, under a lock.
+A thread writes the lines, so that a slow disk delays clients only when the queue is full. Several processes append to
+one file. A process that finds it too large renames it to `<name>.1`, and that one to `<name>.2`, under a lock.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import orjson
 
 QUEUED = 50_000
 KEPT = 5
-"""Files besides the current one."""
+"""The files that are kept besides the current one."""
 BATCH = 512
 
 _log = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ class AuditLog:
         self._lines.put(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
 
     def close(self) -> None:
-        """Write what is queued, and close the file."""
+        """Write the queued lines, and close the file."""
         self._lines.put(None)
         self._thread.join()
         os.close(self._descriptor)

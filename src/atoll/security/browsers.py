@@ -1,8 +1,9 @@
-"""Which requests that a browser may have sent are served: by the page's origin and by the host name in the URL. Pure.
+"""Decide which requests that a browser may have sent are served, by the page's origin and the host name in the URL.
+Pure.
 
-A browser lets every page send requests to a server on its machine or network, and sends the page's origin along
-(`Origin`). A page may also name a host of its own domain that resolves to this server (DNS rebinding). Its requests
-then have no foreign origin, but their `Host` is that name.
+A browser allows any page to send requests to a server on its machine or network; the header `Origin` has the page's
+origin. A page may also use a host name of its own domain that resolves to this server (DNS rebinding). Such requests
+have no foreign origin, but their `Host` is that name.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ _KNOWN = 256
 
 
 class Browsers:
-    """`origins` are allowed beside those of this machine; `*` allows all. `hosts` are allowed host names beside those
-    that no page can have pointed at this server; None disables the check of `Host`."""
+    """The rules. `origins` are allowed besides those of this machine; `*` allows all. `hosts` are allowed host names,
+    besides those that no page can point at this server; None disables the check of `Host`."""
 
     def __init__(self, origins: Iterable[str] = (), hosts: Iterable[str] | None = None) -> None:
         self._origins = {origin.encode() for origin in origins}
@@ -59,5 +60,5 @@ def _is_local(host: str, more: set[str]) -> bool:
     try:
         ip_address(host[1:-1] if host[:1] + host[-1:] == "[]" else host)
     except ValueError:
-        return "." not in host and ":" not in host  # localhost, or a name that only a local network resolves
+        return "." not in host and ":" not in host  # localhost, or a name that only the local network resolves
     return True

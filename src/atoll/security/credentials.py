@@ -3,7 +3,7 @@
     {"credentials": [{"access_key": "AKIA...", "secret": "...", "session_token": null, "admin": true, "peer": false,
                       "created_ms": 0, "user": null, "account": null}]}
 
-With a key of secrets (`vault`), secrets and session tokens are encrypted.
+If the server has a key for secrets (`vault`), secrets and session tokens are encrypted.
 
 A *peering credential* (`peer`) signs the requests of other nodes, and nothing else; the others sign those of clients.
 The workers and the command line share this file. A writer takes a lock and replaces the whole file. Readers check its
@@ -47,7 +47,7 @@ class Credential:
     user: str | None = None
     """The user that the key belongs to; None is the root of its account."""
     account: str | None = None
-    """None is the default account."""
+    """The account; None is the default account."""
 
 
 class BadCredentials(Exception):
@@ -55,7 +55,7 @@ class BadCredentials(Exception):
 
 
 class CredentialsSource(Protocol):
-    """Where servers find credentials: a file, or a store that front ends share."""
+    """A source of credentials: a file, or a store that front ends share."""
 
     def get(self, access_key: str) -> Credential | None:
         """The credential of a client."""
@@ -67,10 +67,10 @@ class CredentialsSource(Protocol):
         """The credentials of peers, the oldest first."""
 
     def refresh(self, now_ms: int) -> bool:
-        """Notice changes, at most once a second. Returns whether there were any."""
+        """Check for changes, at most once a second. Returns whether there were any."""
 
     def reload(self) -> bool:
-        """Notice changes now."""
+        """Check for changes now."""
 
 
 def new(
@@ -135,7 +135,7 @@ class Credentials:
         return self.reload()
 
     def reload(self) -> bool:
-        """As `refresh`, even if the file was checked just now."""
+        """Like `refresh`, even if the file was just checked."""
         stamp = _stamp(self._path)
         if stamp == self._stamp:
             return False
@@ -171,7 +171,7 @@ class Credentials:
             return self._by_key.pop(access_key, None) is not None
 
     def rewrite(self) -> None:
-        """Write the file again: its secrets are then encrypted if there is a key, and plain if there is none."""
+        """Write the file again: this encrypts its secrets if there is a key, and decrypts them otherwise."""
         with self._changing():
             pass
 
@@ -209,7 +209,7 @@ def _read(path: Path, vault: Vault) -> dict[str, Credential]:
 
 
 def parse(content: bytes, source: object, vault: Vault = PLAIN) -> dict[str, Credential]:
-    """By access key. Raises `BadCredentials` with the name of the source."""
+    """The credentials by access key. Raises `BadCredentials` with the name of the source."""
     try:
         credentials = [Credential(**row) for row in orjson.loads(content)["credentials"]]
         credentials = [_with_secrets(one, vault.open) for one in credentials]

@@ -1,11 +1,11 @@
-"""Users, groups and roles of accounts, read from a document. Pure.
+"""Read the users, groups and roles of accounts from documents. Pure.
 
     users.NAME    access_keys = {ID = SECRET}, groups, policies, boundary, tags, path, admin
     groups.NAME   policies
     roles.NAME    trust, policies, boundary, tags, path, max_session_duration
-    policies.NAME a document that others name
-    control_policies   service control policies, which limit all of the account
-    providers."URL"    audiences, jwks (a file or the keys themselves): who signs web identities
+    policies.NAME a policy that the sections above name
+    control_policies   service control policies, which limit the whole account
+    providers."URL"    audiences, jwks (a file or the keys themselves): an issuer of web identities
     accounts.NUMBER    all of these for another account; those at the top belong to the default account
 
 A policy is a document, its JSON as text, or the name of one in `policies`, of this account or of the managed ones.
@@ -84,7 +84,7 @@ class Role:
 
 @dataclass(frozen=True, eq=False)
 class Provider:
-    """Who signs web identities."""
+    """An issuer of web identities."""
 
     url: str
     arn: str
@@ -107,13 +107,13 @@ class Account:
 class Directory:
     accounts: Mapping[str, Account]
     users: Mapping[str, User]
-    """By access key."""
+    """The users by access key."""
 
     def account(self, number: str) -> Account:
         return self.accounts.get(number) or Account(number)
 
     def role(self, arn: str) -> Role | None:
-        """By its ARN."""
+        """The role with this ARN."""
         parts = arn.split(":")
         if len(parts) != 6 or parts[:4] != ["arn", "aws", "iam", ""] or not parts[5].startswith("role/"):
             return None
@@ -121,7 +121,7 @@ class Directory:
         return found if found is not None and found.arn == arn else None
 
     def exists(self, principal: str) -> bool:
-        """Whether a policy may name this principal. All names of accounts that are not declared may be named."""
+        """Whether a policy may name this principal. Any principal of an undeclared account may be named."""
         parts = principal.split(":")
         if len(parts) != 6 or parts[4] not in self.accounts:
             return True
@@ -134,7 +134,7 @@ class Directory:
 
 
 def merged(documents: Iterable[Mapping[str, Any]], default: str) -> dict[str, dict[str, Any]]:
-    """The sections of each account. Raises `BadDirectory`."""
+    """The sections of each account, merged. Raises `BadDirectory`."""
     found: dict[str, dict[str, Any]] = {default: {}}
     for one in documents:
         more = _table(one.get("accounts", {}), "accounts")
@@ -161,7 +161,7 @@ def _add(account: dict[str, Any], sections: Mapping[str, Any]) -> None:
 
 
 def read(documents: Iterable[Mapping[str, Any]], default: str) -> Directory:
-    """The directory that the documents declare together. Raises `BadDirectory`."""
+    """The directory that the documents together declare. Raises `BadDirectory`."""
     accounts = {number: _account(number, sections) for number, sections in merged(documents, default).items()}
     users: dict[str, User] = {}
     for account in accounts.values():
@@ -321,5 +321,5 @@ def _path(row: Mapping[str, Any], place: str) -> str:
 
 
 def unique_id(prefix: str, arn: str) -> str:
-    """The unique id of a user or role. It is the same wherever the same user is declared."""
+    """The unique id of a user or role, the same for equal declarations on all servers."""
     return prefix + base64.b32encode(sha256(arn.encode()).digest())[:17].decode()

@@ -1,8 +1,8 @@
-"""Who signs requests: the keys of the credentials file, those of declared users, and temporary credentials.
+"""Find the identity behind an access key: a key of the credentials file, of a declared user, or of temporary
+credentials.
 
-`get` and `temporary` find the credential of an access key, by which a signature is verified; `access` says whom it
-stands for, with the policies of that caller. A key of the credentials file belongs to the user that it names, or to the
-root of the default account.
+`get` and `temporary` find the credential that verifies a signature; `access` returns the caller with its policies. A
+key of the credentials file belongs to the user that it names, or to the root of the default account.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from atoll.security import directory as directories
 from atoll.security.credentials import Credential, CredentialsSource
 from atoll.security.directory import BadDirectory, Directory
 from atoll.security.policies import document
-from atoll.security.policies.decision import Attached, Plan, Policies, Source
+from atoll.security.policies.decision import Attached, Narrowed, Policies, Source
 from atoll.security.policies.document import Kind
 from atoll.security.policies.principals import Principal, root
 from atoll.security.sessions import BadToken, Session, Tokens, load_key
 
 FILE_NAME = "policies.toml"
 COMMANDS_FILE_NAME = "principals.json"
-"""What the commands have declared."""
+"""The file of declarations that commands made."""
 RECHECK_MS = 1_000
 _SESSIONS = 10_000
 
@@ -39,12 +39,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(eq=False)
 class Access:
-    """A caller with its policies. `plans` and `kept` are caches of decisions about it."""
+    """A caller with its policies. `narrowed` and `kept` are caches of decisions about it."""
 
     principal: Principal
     policies: Policies
     session: Session | None = None
-    plans: dict[tuple[str, str], tuple[object, Plan]] = field(default_factory=dict)
+    narrowed: dict[tuple[str, str], tuple[object, Narrowed]] = field(default_factory=dict)
     kept: dict[tuple[str, str, str | None, Any], Any] = field(default_factory=dict)
 
 
@@ -52,15 +52,15 @@ class Declaration(Protocol):
     """A document that declares users, roles and so on."""
 
     def stamp(self) -> object:
-        """Another value after the document has changed."""
+        """A value that changes with the document."""
 
     def load(self) -> Mapping[str, Any]:
-        """Raises `BadDirectory`."""
+        """Load the declarations. Raises `BadDirectory`."""
 
 
 @dataclass(frozen=True)
 class DeclaringFile:
-    """A missing file declares nothing."""
+    """A file with declarations; a missing file declares nothing."""
 
     path: Path
 
@@ -76,25 +76,26 @@ class DeclaringFile:
 
 
 class Declared:
-    """The directory that documents declare, which are read again when they change."""
+    """The directory that documents declare; they are read again when they change."""
 
     def __init__(
         self, declarations: Sequence[Declaration], account: str, document: Mapping[str, Any] | None = None
     ) -> None:
-        """`document` declares more. Raises `BadDirectory`."""
+        """`document` has further declarations. Raises `BadDirectory`."""
         self._declarations = declarations
         self._account = account
         self._fixed = [] if document is None else [document]
         self.read()
 
     def read(self) -> None:
-        """Raises `BadDirectory`."""
+        """Read the documents. Raises `BadDirectory`."""
         self._stamps = [one.stamp() for one in self._declarations]
         loaded = [one.load() for one in self._declarations]
         self.directory: Directory = directories.read([*self._fixed, *loaded], self._account)
 
     def reload(self) -> bool:
-        """Whether the directory was replaced. A faulty file changes nothing, so that a typo locks nobody out."""
+        """Read changed documents; returns whether the directory was replaced. A faulty file changes nothing, so that a
+        typo locks nobody out."""
         if [one.stamp() for one in self._declarations] == self._stamps:
             return False
         try:
@@ -106,7 +107,7 @@ class Declared:
 
 
 def load(path: Path) -> Mapping[str, Any]:
-    """What a TOML or JSON file declares. Raises `BadDirectory`."""
+    """The declarations in a TOML or JSON file. Raises `BadDirectory`."""
     try:
         text = path.read_bytes()
         found = orjson.loads(text) if path.suffix == ".json" else tomllib.loads(text.decode())
@@ -138,7 +139,7 @@ class Identities:
         self._read_keys()
 
     def read(self) -> None:
-        """Read what is declared again. Raises `BadDirectory`."""
+        """Read the declarations again. Raises `BadDirectory`."""
         self._declared.read()
         self._read_keys()
 
@@ -157,7 +158,7 @@ class Identities:
         self._sessions.clear()
 
     def refresh(self, now_ms: int) -> bool:
-        """Whether callers may have changed; looks at most once a second."""
+        """Check for changes, at most once a second; returns whether callers may have changed."""
         if abs(now_ms - self._checked_ms) < RECHECK_MS:
             return False
         self._checked_ms = now_ms
@@ -201,7 +202,7 @@ class Identities:
             return None
 
     def access(self, access_key: str | None) -> Access | None:
-        """Whom a verified access key stands for; None if its user is no longer declared."""
+        """The caller with a verified access key; None if its user is no longer declared."""
         if access_key is None:
             return self.root(self._account)
         session = self._by_key.get(access_key)
@@ -217,7 +218,7 @@ class Identities:
         return Access(root(account), Policies(control=self.directory.account(account).control))
 
     def named(self, principal: str, account: str = "") -> Access | None:
-        """The user of this name, or the principal of this ARN; a role's is one of its sessions."""
+        """The user with this name, or the principal with this ARN; for a role, a session of it."""
         if not principal.startswith("arn:"):
             return self._user(account or self._account, principal)
         parts = principal.split(":")

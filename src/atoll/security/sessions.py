@@ -1,4 +1,4 @@
-"""Temporary credentials: all of a session is in its token, so every process with the same key can verify it.
+"""Temporary credentials: the token contains the whole session, so every process with the same key can verify it.
 
     token    base64url(0x01, HMAC-SHA256 of the rest, deflated JSON of the session)
     secret   base64(HMAC-SHA256(key, "secret", access key)): never stored, never in the token
@@ -37,7 +37,7 @@ _ID_CHARS = string.ascii_uppercase + "234567"
 
 
 class BadKey(Exception):
-    """The file holds no key."""
+    """The file has no valid key."""
 
 
 class BadToken(Exception):
@@ -46,14 +46,14 @@ class BadToken(Exception):
 
 @dataclass(frozen=True, eq=False)
 class Session:
-    """Of a user (GetSessionToken), or of a role."""
+    """A session of a user (GetSessionToken) or of a role."""
 
     access_key: str
     account: str
     name: str
-    """The user's or the role's; empty for the root."""
+    """The name of the user or role; empty for the root."""
     session_name: str | None
-    """None for a user's session."""
+    """The name of the role's session; None for a user's session."""
     issued_s: int
     expires_s: int
     policies: tuple[str, ...] = ()
@@ -95,7 +95,7 @@ class Tokens:
         return base64.b64encode(hmac.digest(self._key, b"secret" + access_key.encode(), "sha256"))[:40].decode()
 
     def read(self, token: bytes) -> Session:
-        """Raises `BadToken`."""
+        """The session in a token. Raises `BadToken`."""
         if len(token) > TOKEN_CHARS:
             raise BadToken
         try:
@@ -114,8 +114,8 @@ class Tokens:
 
 
 def load_key(path: Path | None, vault: Vault = PLAIN) -> bytes:
-    """The key in the file, which is made if there is none; a new one without a file. Of processes that start together,
-    all get the same. Raises `BadKey`."""
+    """The key in the file, which is created if it is missing; without a path, a new key. Processes that start at the
+    same time get the same key. Raises `BadKey`."""
     if path is None:
         return secrets.token_bytes(KEY_BYTES)
     try:

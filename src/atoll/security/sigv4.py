@@ -7,8 +7,8 @@
 
 The signature is in the Authorization header or, if presigned, in the query. A client repeats some parts all day: its
 credential scope, the names of its signed headers, the signing key. A `_Claim` holds these parts. Once a request with a
-claim is verified, the claim is cached by its raw bytes. Other requests take the slow path, which checks in DynamoDB's
-order.
+claim is verified, the claim is cached by its raw bytes. A `_Second` has what the calls of a client in one second have
+in common besides. Requests without a cached claim take the slow path, which checks in DynamoDB's order.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from calendar import timegm
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import partial
+from functools import lru_cache, partial
 from hashlib import sha256
+from hmac import compare_digest
 from operator import itemgetter
 from typing import NamedTuple, Protocol, TypeVar
 from urllib.parse import quote_from_bytes, unquote_to_bytes
@@ -32,13 +33,15 @@ from atoll.security.credentials import Credential
 ALGORITHM = "AWS4-HMAC-SHA256"
 TERMINATOR = "aws4_request"
 
+K = TypeVar("K")
 T = TypeVar("T")
 
 _REGION = re.compile(r"[a-z0-9-]{1,64}", re.ASCII)
-_STAMP = re.compile(r"\d{8}T\d{6}Z", re.ASCII)
+_STAMP = re.compile(rb"\d{8}T\d{6}Z", re.ASCII)
 _KEPT = 4_096
 # Signs of excess whitespace in headers. (`bytes.find` is much faster than `in`, which tries an integer first.)
 _SPACE = (b"  ", b"\t", b": ", b" \n")
+_TO_SIGN = b"AWS4-HMAC-SHA256\n%s\n%s\n%s"
 _INNER = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER = bytes(byte ^ 0x5C for byte in range(256))
 
@@ -54,7 +57,7 @@ class HttpRequest(Protocol):
 
 
 class Signer(NamedTuple):
-    """The signer's access key, and the region and service that the signature is for."""
+    """The signer's access key, and the region and service in the signature."""
 
     access_key: str
     region: str
@@ -66,7 +69,7 @@ class _Claim:
     """The parts of a signature that do not depend on the request, and the HMAC state derived from them."""
 
     __slots__ = (
-        "credential", "day", "inner", "lines", "names", "outer", "scope", "signed_headers", "signer", "values",
+        "call", "credential", "day", "inner", "lines", "names", "outer", "scope", "signed_headers", "signer", "values",
     )  # fmt: skip
 
     def __init__(self, credential: Credential, day: str, region: str, service: str, signed_headers: str) -> None:
@@ -78,6 +81,7 @@ class _Claim:
         self.names = self.signed_headers.split(b";")
         self.values = itemgetter(*self.names)
         self.lines = b"".join(name.replace(b"%", b"%%") + b":%s\n" for name in self.names)
+        self.call = b"POST\n/\n\n%b\n%b\n%%s" % (self.lines, self.signed_headers.replace(b"%", b"%%"))
         # An HMAC is two hashes, each starting with a block of the key. Start both here once and copy them for every
         # request: that takes a third of the time of hmac.digest().
         block = signing_key(credential.secret, day, region, service).ljust(64, b"\0")
@@ -88,7 +92,7 @@ class _Claim:
         """`name:value` lines, with values stripped and runs of spaces collapsed."""
         try:
             lines: bytes = self.lines % self.values(headers)
-        except KeyError:  # signed as if empty
+        except KeyError:  # a missing header counts as empty
             lines = b"\t"
         if max(map(lines.find, _SPACE)) < 0:
             return lines
@@ -103,6 +107,37 @@ class _Claim:
         return outer.hexdigest().encode()
 
 
+class _Second:
+    """The calls with one claim and one date: requests with the method POST and the path `/`."""
+
+    __slots__ = ("claim", "inner", "time_ms")
+
+    def __init__(self, claim: _Claim, stamp: bytes, time_ms: int) -> None:
+        self.claim = claim
+        self.time_ms = time_ms
+        self.inner = claim.inner.copy()
+        self.inner.update(_TO_SIGN % (stamp, claim.scope, b""))
+
+    def is_signed(self, headers: dict[bytes, bytes], body: bytes, signature: bytes) -> bool:
+        """Whether a call has this signature. False also for headers that must be normalized first."""
+        claim = self.claim
+        body_hash = sha256(body).hexdigest().encode()
+        try:
+            canonical = claim.call % (*claim.values(headers), body_hash)
+        except KeyError:
+            return False
+        if max(map(canonical.find, _SPACE)) >= 0:
+            return False
+        inner = self.inner.copy()
+        inner.update(sha256(canonical).hexdigest().encode())
+        outer = claim.outer.copy()
+        outer.update(inner.digest())
+        return (
+            compare_digest(outer.hexdigest().encode(), signature)
+            and headers.get(b"x-amz-content-sha256", body_hash) == body_hash
+        )
+
+
 def signing_key(secret: str, day: str, region: str, service: str) -> bytes:
     key = f"AWS4{secret}".encode()
     for part in (day, region, service, TERMINATOR):
@@ -111,8 +146,8 @@ def signing_key(secret: str, day: str, region: str, service: str) -> bytes:
 
 
 class Verifier:
-    """`lookup` finds the credential of an access key, `temporary` that of an access key with a session token that this
-    server made, at a time in milliseconds."""
+    """Verifies signatures. `lookup` finds the credential of an access key; `temporary` finds that of an access key with
+    a session token of this server, at a time in milliseconds."""
 
     def __init__(
         self,
@@ -122,11 +157,33 @@ class Verifier:
         self._lookup = lookup
         self._temporary = temporary
         self._claims: dict[bytes, _Claim] = {}
-        self._times: dict[bytes, int] = {}
+        self._seconds: dict[tuple[bytes, bytes | None], _Second] = {}
 
     def verify(self, request: HttpRequest, now_ms: int, service: str | None = None) -> Signer:
         """Return the signer, or raise DynamoDB's error. The request must be signed for `service` (any, if None), by a
         credential that `lookup` finds, within 15 minutes of `now_ms`."""
+        headers = request.headers
+        stated, _, signature = headers.get(b"authorization", b"").rpartition(b"Signature=")
+        second = self._seconds.get((stated, headers.get(b"x-amz-date")))
+        if (
+            second is not None
+            and request.path == b"/"
+            and request.method == b"POST"
+            and not request.query
+            and abs(second.time_ms - now_ms) <= limits.SIGNATURE_SKEW_MS
+            and b"x-amz-security-token" not in headers
+        ):
+            signer = second.claim.signer
+            if (
+                (service is None or service == signer.service)
+                and self._lookup(signer.access_key) is second.claim.credential
+                and second.is_signed(headers, request.body, signature)
+            ):
+                return signer
+        return self._verify_any(request, now_ms, service)
+
+    def _verify_any(self, request: HttpRequest, now_ms: int, service: str | None) -> Signer:
+        """As `verify`, for any request."""
         headers = request.headers
         authorization = headers.get(b"authorization")
         if request.query and b"X-Amz-Algorithm=" in request.query:
@@ -135,11 +192,11 @@ class Verifier:
             return self._verify_query(request, now_ms, service)
         if authorization is None or not authorization.startswith(b"AWS4-"):
             raise auth.missing_token()
+        token = headers.get(b"x-amz-security-token")
         stated, _, signature = authorization.rpartition(b"Signature=")
         stamp = headers.get(b"x-amz-date", b"")
         claim = self._claims.get(stated)
-        time_ms = self._times.get(stamp)
-        token = headers.get(b"x-amz-security-token")
+        time_ms = _time_of(stamp)
         if (
             claim is None
             or time_ms is None
@@ -150,8 +207,11 @@ class Verifier:
         ):
             claim, signature, stamp = self._claim_of_header(request, authorization, now_ms, service)
         self._check(request, claim, stamp, signature, request.query, token)
-        if stated not in self._claims and authorization == stated + b"Signature=" + signature:
-            _keep(self._claims, stated, claim)
+        if authorization == stated + b"Signature=" + signature:
+            if stated not in self._claims:
+                _keep(self._claims, stated, claim)
+            if time_ms is not None and b"x-amz-target" in claim.names and token is None:
+                _keep(self._seconds, (stated, stamp), _Second(claim, stamp, time_ms))
         return claim.signer
 
     def _find(self, access_key: str, token: bytes | None, now_ms: int) -> Credential | None:
@@ -164,8 +224,8 @@ class Verifier:
         self, request: HttpRequest, claim: _Claim, stamp: bytes, signature: bytes, query: bytes, token: bytes | None
     ) -> None:
         headers = request.headers
-        # Clients must sign x-amz-* headers, and so the operation name. Unsigned, it would let an eavesdropper turn
-        # one request into another.
+        # Clients must sign x-amz-* headers, and so the operation name. Otherwise an eavesdropper could turn one request
+        # into another.
         if b"x-amz-target" in headers and b"x-amz-target" not in claim.names:
             raise auth.header_not_signed("X-Amz-Target")
         body_hash = sha256(request.body).hexdigest().encode()
@@ -177,17 +237,17 @@ class Verifier:
             claim.signed_headers,
             body_hash,
         )
-        text = b"AWS4-HMAC-SHA256\n%s\n%s\n%s" % (stamp, claim.scope, sha256(canonical).hexdigest().encode())
+        text = _TO_SIGN % (stamp, claim.scope, sha256(canonical).hexdigest().encode())
         # DynamoDB does not accept UNSIGNED-PAYLOAD: the header, if present, must equal the body's hash.
         if (
-            not hmac.compare_digest(claim.sign(text), signature)
+            not compare_digest(claim.sign(text), signature)
             or headers.get(b"x-amz-content-sha256", body_hash) != body_hash
         ):
             raise auth.wrong_signature(canonical.decode("latin-1"), text.decode("latin-1"))
         expected = claim.credential.session_token
         if expected is None and token is None:
             return
-        if expected is None or token is None or not hmac.compare_digest(expected.encode(), token):
+        if expected is None or token is None or not compare_digest(expected.encode(), token):
             raise auth.wrong_session_token()
 
     def _claim_of_header(
@@ -206,7 +266,7 @@ class Verifier:
         date = request.headers.get(b"x-amz-date") or request.headers.get(b"date")
         if lacking or date is None:
             raise auth.header_lacks(lacking, date is None, text)
-        stamp, time_ms = self._time(date)
+        stamp, time_ms = _time(date)
         _check_age(stamp, time_ms, now_ms, limits.SIGNATURE_SKEW_MS)
         find = partial(self._find, token=request.headers.get(b"x-amz-security-token"), now_ms=now_ms)
         claim = self._claim(algorithm, parameters["SignedHeaders"], parameters["Credential"], stamp, service, find)
@@ -220,7 +280,7 @@ class Verifier:
         if lacking:
             raise auth.query_lacks(lacking)
         algorithm, credential, signature, names, date = (given[name].decode("latin-1") for name in required)
-        stamp, time_ms = self._time(given["X-Amz-Date"])
+        stamp, time_ms = _time(given["X-Amz-Date"])
         _check_age(stamp, time_ms, now_ms, _lifetime_ms(given.get("X-Amz-Expires")))
         token = given.get("X-Amz-Security-Token")
         find = partial(self._find, token=token, now_ms=now_ms)
@@ -259,20 +319,31 @@ class Verifier:
             raise auth.unknown_access_key()
         return _Claim(credential, day, region, given_service, signed_headers)
 
-    def _time(self, date: bytes) -> tuple[str, int]:
-        """The date as the signed basic ISO stamp, and in milliseconds."""
-        text = date.decode("latin-1")
-        try:
-            if _STAMP.fullmatch(text):
-                moment = datetime.strptime(text, "%Y%m%dT%H%M%SZ")
-                time_ms = timegm(moment.timetuple()) * 1000
-                _keep(self._times, date, time_ms)
-                return text, time_ms
-            moment = parsedate_to_datetime(text)
-        except ValueError:
-            raise auth.bad_date(text) from None
-        time_ms = timegm(moment.utctimetuple()) * 1000
-        return _stamp(time_ms), time_ms
+
+def _time(date: bytes) -> tuple[str, int]:
+    """The date as the signed basic ISO stamp, and in milliseconds."""
+    text = date.decode("latin-1")
+    time_ms = _time_of(date)
+    if time_ms is not None:
+        return text, time_ms
+    try:
+        time_ms = timegm(parsedate_to_datetime(text).utctimetuple()) * 1000
+    except (ValueError, OverflowError):
+        raise auth.bad_date(text) from None
+    return _stamp(time_ms), time_ms
+
+
+def _time_of(stamp: bytes) -> int | None:
+    """The milliseconds of a basic ISO stamp; None for anything else."""
+    return _parsed(stamp) if _STAMP.fullmatch(stamp) else None
+
+
+@lru_cache(_KEPT)
+def _parsed(stamp: bytes) -> int | None:
+    try:
+        return timegm(datetime.strptime(stamp.decode(), "%Y%m%dT%H%M%SZ").timetuple()) * 1000
+    except ValueError:
+        return None
 
 
 def canonical_path(path: bytes) -> bytes:
@@ -303,7 +374,7 @@ def canonical_query(query: bytes) -> bytes:
 
 
 def claimed(authorization: bytes) -> Signer | None:
-    """The signer that the header claims, unverified and so an admin; None if it cannot be parsed."""
+    """The signer that the header names, unverified and so treated as an admin; None if it cannot be parsed."""
     credential = authorization.partition(b"Credential=")[2].partition(b",")[0]
     parts = credential.strip().decode("latin-1").split("/")
     if len(parts) != 5 or not _REGION.fullmatch(parts[2]):
@@ -342,7 +413,7 @@ def _stamp(ms: int) -> str:
     return datetime.fromtimestamp(ms // 1000, UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
-def _keep(cache: dict[bytes, T], key: bytes, value: T) -> None:
+def _keep(cache: dict[K, T], key: K, value: T) -> None:
     """Add to a cache that is cleared when full; entries in use return with the next request."""
     if len(cache) >= _KEPT:
         cache.clear()

@@ -1,8 +1,8 @@
-"""Secrets at rest: encrypted with a key that is kept elsewhere, in a file or an environment variable.
+"""Encrypt secrets at rest, with a key from a separate file or an environment variable.
 
     enc:v1:<Fernet token>     AES-128-CBC and HMAC-SHA256, by `cryptography` (`pip install atoll[secrets]`)
 
-A text without this prefix is not encrypted; it is read as it is, and encrypted when its file is next written.
+A text without this prefix is plain; it is encrypted when its file is next written.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Vault:
         return text if self._fernet is None else PREFIX + self._fernet.encrypt(text.encode()).decode()
 
     def open(self, text: str) -> str:
-        """Raises `BadSecret`."""
+        """Decrypt a text. Raises `BadSecret`."""
         if not text.startswith(PREFIX):
             return text
         if self._fernet is None:
@@ -58,8 +58,8 @@ PLAIN = Vault()
 
 
 def load(source: str) -> Vault:
-    """The vault whose key is in a file, or in an environment variable: `env:NAME`. An empty source has no key. Raises
-    `BadSecret`."""
+    """The vault whose key is in a file, or in an environment variable: `env:NAME`. An empty source means no encryption.
+    Raises `BadSecret`."""
     if not source:
         return PLAIN
     if source.startswith(FROM_ENVIRONMENT):

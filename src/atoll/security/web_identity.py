@@ -27,8 +27,8 @@ class WebIdentity(NamedTuple):
 
 
 def verified(account: Account, token: str, now_s: int) -> WebIdentity:
-    """Whom the token names. Raises the service's error if a provider of the account did not sign it for one of its
-    audiences, or if it has expired."""
+    """The identity in the token. Raises the service's error unless a provider of the account signed it for one of its
+    audiences, and if it has expired."""
     header, claims = _unverified(token)
     issuer = claims.get("iss")
     provider = account.providers.get(issuer) if isinstance(issuer, str) else None
@@ -62,7 +62,8 @@ def _unverified(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def load_library() -> Any:
-    """PyJWT, or None. It takes a while to import: a server with providers does it when it starts."""
+    """PyJWT; None if it is not installed. Importing it takes a while, so a server with providers does it when it
+    starts."""
     try:
         import jwt
     except ImportError:
@@ -84,7 +85,7 @@ def _checked(provider: Provider, claims: dict[str, Any], now_s: int) -> WebIdent
 
 
 def _key(provider: Provider, key_id: object) -> Any:
-    """The provider's key of this id; its only one if the token names none."""
+    """The provider's key with this id; its only key if the token names none."""
     keys = (
         _from_file(provider.jwks, _modified(provider.jwks)) if isinstance(provider.jwks, str) else _read(provider.jwks)
     )

@@ -1,6 +1,6 @@
-"""Commands for people, over the public APIs of any endpoint: look at tables, query them, follow their streams.
+"""Commands for people, over the public APIs of any endpoint: show tables, query them, follow their streams.
 
-session      options that all share, the client, exit codes
+session      common options, the client, exit codes
 expressions  conditions with values in them, as people write them
 values       attribute values as text
 output       items as a table, JSON lines or CSV, page by page

@@ -1,4 +1,4 @@
-"""Expressions as people write them, with names and values in them, made into those of the API, with placeholders.
+"""Translate expressions that people write, with names and values in them, to those of the API, with placeholders.
 
     pk = "a" and sk begins_with "2026-"          a key condition; quotes may be left out: pk = a
     age >= 18 and contains(tags, "new")          a filter; there strings need quotes
@@ -48,7 +48,7 @@ class Placeholders:
         return placeholder
 
     def parameters(self) -> dict[str, Any]:
-        """Those of a request."""
+        """The parameters of a request."""
         found = {"ExpressionAttributeNames": self.names, "ExpressionAttributeValues": self.values}
         return {name: value for name, value in found.items() if value}
 

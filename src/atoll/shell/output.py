@@ -1,4 +1,5 @@
-"""Items on standard output: as a table on a terminal, as JSON lines elsewhere. Each page is written when it arrives."""
+"""Write items to standard output: as a table on a terminal, as JSON lines elsewhere. Each page is written when it
+arrives."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ FORMS = ("table", "json", "dynamodb", "csv")
 GAP = "  "
 LEAST_WIDTH, MOST_WIDTH = 8, 60
 MARKS = 4
-"""At most so many characters a column: combining marks take no room, and may be without number."""
+"""The most characters of a column: combining marks take no space, so the width is no limit."""
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +35,7 @@ def form_of(options: argparse.Namespace) -> str:
 
 
 class Output:
-    """`columns` come first; other attributes follow as they appear. With `only`, no others do."""
+    """Writes items. `columns` come first; unless `only`, other attributes follow in the order of their appearance."""
 
     def __init__(self, form: str, columns: Sequence[str], *, only: bool = False, out: TextIO | None = None) -> None:
         self.form = form
@@ -153,7 +154,7 @@ def _cut(text: str, width: int) -> str:
 
 
 def _width(text: str) -> int:
-    """Columns on a terminal."""
+    """The width of a text on a terminal, in columns."""
     if text.isascii():
         return len(text)
     return sum(_columns(character) for character in text)
@@ -166,7 +167,7 @@ def _columns(character: str) -> int:
 
 
 def rows_of(documents: Iterable[Mapping[str, Any]]) -> list[dict[str, Value]]:
-    """Python's values as attribute values, to be shown as items are."""
+    """Python's values as attribute values, so that they are shown like items."""
     return [{name: _value(one) for name, one in document.items() if one is not None} for document in documents]
 
 

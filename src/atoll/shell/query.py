@@ -29,7 +29,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--index", default="", metavar="NAME", help="query this index")
     parser.add_argument("--filter", default="", metavar="CONDITION", help="print only items that meet this, too")
     parser.add_argument("--select", default="", metavar="NAME,...", help="print only these attributes")
-    parser.add_argument("--limit", default="", metavar="N", help="print so many items at most")
+    parser.add_argument("--limit", default="", metavar="N", help="print at most this many items")
     parser.add_argument("--reverse", action="store_true", help="begin with the greatest sort key")
     parser.add_argument("--consistent", action="store_true", help="read consistently")
     parser.add_argument("--count", action="store_true", help="print only how many items there are")
@@ -55,7 +55,7 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def tops(select: str) -> list[str]:
-    """The attributes of which paths are parts: an answer has these."""
+    """The top-level attributes of paths, which an answer has."""
     return [found[1] or found[2] for found in _TOP.finditer(select)]
 
 
@@ -64,7 +64,7 @@ def limit_of(text: str) -> int | None:
 
 
 def key_types(description: Description, index: str) -> dict[str, str]:
-    """The attributes of the key that is queried, and their types."""
+    """The attributes of the queried key, and their types."""
     types = {one["AttributeName"]: one["AttributeType"] for one in description["AttributeDefinitions"]}
     schemas = {one["IndexName"]: one["KeySchema"] for one in indexes_of(description)}
     if index and index not in schemas:
@@ -96,7 +96,7 @@ def _request(options: argparse.Namespace, key: dict[str, str]) -> dict[str, Any]
 def pages_of(
     client: Client, operation: str, request: dict[str, Any], limit: int | None = None
 ) -> Iterator[dict[str, Any]]:
-    """The pages, with so many items at most if a limit is given: then no page reads items for nothing."""
+    """The pages. A limit also limits each page, so that it reads no unneeded items."""
     while True:
         if limit is not None:
             request = request | {"Limit": limit}
@@ -110,7 +110,7 @@ def pages_of(
 
 
 def counted(pages: Iterator[dict[str, Any]], limit: int | None) -> int:
-    """How many items there are, at most the limit: no page is read once it is reached."""
+    """The number of items, up to the limit; stops reading pages when that is reached."""
     count = 0
     for page in pages:
         count += page["Count"]
@@ -120,7 +120,7 @@ def counted(pages: Iterator[dict[str, Any]], limit: int | None) -> int:
 
 
 def show(output: Output, pages: Iterator[list[Item]], limit: int | None) -> None:
-    """Print so many items at most."""
+    """Print items, at most `limit`."""
     for items in pages:
         room = None if limit is None else limit - output.items
         output.page(items[:room])

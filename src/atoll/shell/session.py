@@ -1,4 +1,4 @@
-"""What the commands share: the options of the endpoint, the client, and how a command ends.
+"""Common parts of the commands: the options of the endpoint, the client, and exit codes.
 
 Exit codes: 0 done, 1 failed, 2 invalid options, 130 ended by Ctrl-C, 141 the reader of a pipe has ended.
 """
@@ -15,11 +15,11 @@ from typing import Any
 from atoll.client import Client, resolve
 from atoll.client.endpoint import DEFAULT_URL
 from atoll.client.failures import NOT_FOUND, CallError, Misconfigured, Refusal, Unreachable
-from atoll.options import Refused
+from atoll.options import INTERRUPTED, Refused
 
-FAILED, INTERRUPTED, BROKEN_PIPE = 1, 130, 141
+FAILED, BROKEN_PIPE = 1, 141
 ATTEMPTS = 6
-"""People wait: these take less than two seconds."""
+"""The attempts of a call: people wait, and these take less than two seconds."""
 
 Description = dict[str, Any]
 
@@ -33,20 +33,20 @@ def connect(options: argparse.Namespace, attempts: int = ATTEMPTS) -> Client:
 
 
 def ending(work: Callable[[argparse.Namespace], None]) -> Callable[[argparse.Namespace], int]:
-    """The command that does the work, and ends with an exit code and at most one line."""
+    """A command that does the work; it ends with an exit code, and prints at most one line about an error."""
 
     def run(options: argparse.Namespace) -> int:
         if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that lacks characters
+            sys.stdout.reconfigure(errors="backslashreplace")  # the terminal may lack characters
         try:
             work(options)
             sys.stdout.flush()
         except KeyboardInterrupt:
             return INTERRUPTED
         except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes it once more at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes it again when it exits
             return BROKEN_PIPE
-        except Misconfigured as error:  # credentials that could not be renewed
+        except Misconfigured as error:  # the credentials could not be renewed
             raise Refused(str(error)) from error
         except CallError as error:
             print(f"atoll: {explained(error)}", file=sys.stderr)

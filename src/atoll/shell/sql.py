@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+from atoll.attribute_values import attribute_value
 from atoll.client import Client
 from atoll.client.options import add_endpoint
 from atoll.options import Refused
@@ -34,7 +35,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--parameter", action="append", default=[], metavar="VALUE",
         help="the value of the next ? in the statement: JSON, or else a string",
     )  # fmt: skip
-    parser.add_argument("--limit", default="", metavar="N", help="print so many items at most")
+    parser.add_argument("--limit", default="", metavar="N", help="print at most this many items")
     parser.add_argument("--consistent", action="store_true", help="read consistently")
     add_output(parser)
     add_endpoint(parser)
@@ -57,7 +58,7 @@ def _run(options: argparse.Namespace) -> None:
     if kind not in DONE:
         show(Output(form_of(options), []), pages, limit)
         return
-    for items in pages:  # those of RETURNING
+    for items in pages:  # the items of RETURNING
         Output(form_of(options), []).page(items)
     print(DONE[kind], file=sys.stdout if sys.stdout.isatty() else sys.stderr)
 
@@ -73,26 +74,10 @@ def _pages(client: Client, request: dict[str, Any]) -> Iterator[list[Item]]:
 
 def _parameter(text: str) -> Value:
     try:
-        return _typed(json.loads(text, parse_float=Decimal, parse_constant=_no_number))
+        return attribute_value(json.loads(text, parse_float=Decimal, parse_constant=_no_number))
     except ValueError:
         return {"S": text}
 
 
 def _no_number(text: str) -> None:
     raise ValueError(f"{text} is no JSON")
-
-
-def _typed(value: Any) -> Value:
-    match value:
-        case None:
-            return {"NULL": True}
-        case bool():
-            return {"BOOL": value}
-        case int() | Decimal():
-            return {"N": str(value)}
-        case str():
-            return {"S": value}
-        case list():
-            return {"L": [_typed(one) for one in value]}
-        case _:
-            return {"M": {name: _typed(one) for name, one in value.items()}}

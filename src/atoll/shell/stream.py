@@ -1,4 +1,4 @@
-"""Reads a stream: all its shards, a parent before its children, so each item's changes come in their order."""
+"""Read all shards of a stream, parents before their children, so that each item's changes come in order."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ class Shard:
 
 
 class Stream:
-    """`start` is LATEST or OLDEST. `gaps` counts the times that records were deleted before they were read."""
+    """A stream and the progress of reading it. `start` is LATEST or OLDEST. `gaps` counts how often records were
+    trimmed before they were read."""
 
     def __init__(self, client: Client, arn: str, start: str) -> None:
         self._client = client
@@ -40,7 +41,7 @@ class Stream:
         self._list(start)
 
     def records(self) -> Iterator[Record]:
-        """Those that are new: one page of each shard that can be read."""
+        """The new records: one page of each shard that can be read."""
         ready = self._ready()
         for shard in ready:
             yield from self._read(shard)
@@ -57,7 +58,7 @@ class Stream:
         ]
 
     def _list(self, start: str) -> None:
-        """Add the shards that are new. From the latest record on, closed shards have nothing to read."""
+        """Add the new shards. With LATEST, closed shards have nothing to read."""
         listed: list[dict[str, Any]] = []
         more: dict[str, Any] = {}
         while True:

@@ -46,7 +46,7 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def descriptions(client: Client, names: Sequence[str] = (), after: str = "") -> Iterator[Description]:
-    """Those of these tables, or of all whose names are greater than `after`."""
+    """The descriptions of these tables, or of all whose names are greater than `after`."""
     if names:
         yield from (describe(client, name) for name in names)
         return
@@ -54,12 +54,12 @@ def descriptions(client: Client, names: Sequence[str] = (), after: str = "") -> 
         try:
             yield client.call("DescribeTable", TableName=name)["Table"]
         except Refusal as error:
-            if error.code != NOT_FOUND:  # it was deleted meanwhile
+            if error.code != NOT_FOUND:  # otherwise the table was deleted meanwhile
                 raise
 
 
 def names_of(client: Client, after: str = "") -> Iterator[str]:
-    """In their order: those greater than `after`."""
+    """The names of tables, in order, that are greater than `after`."""
     start = {"ExclusiveStartTableName": after} if after else {}
     while True:
         answer = client.call("ListTables", **start)
@@ -84,7 +84,7 @@ def summary(description: Description) -> dict[str, Any]:
 
 
 def _indexes(description: Description) -> list[dict[str, Any]]:
-    """The table, then its indexes, a row each."""
+    """A row for the table and for each of its indexes."""
     return [summary(description) | {"indexes": None}] + [
         {
             "table": f"  {index['IndexName']}",

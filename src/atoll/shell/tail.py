@@ -1,4 +1,4 @@
-"""`atoll tail`: the changes of a table, as its stream has them, until Ctrl-C."""
+"""`atoll tail`: print the changes of a table from its stream, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from atoll.shell.stream import LATEST, OLDEST, Record, Stream
 from atoll.shell.values import cell, plain_item, printable, text
 
 ATTEMPTS = 12
-"""A server that is restarted may be away for some seconds."""
+"""The attempts of a call: a restarting server may be unreachable for some seconds."""
 POLL_S = 0.5
 
 _STARTS = {"latest": LATEST, "oldest": OLDEST}
@@ -73,7 +73,7 @@ def _line(record: Record, form: str, *, coloured: bool) -> str:
 
 
 def stream_of(description: Description) -> str:
-    """Its ARN."""
+    """The ARN of the table's stream."""
     name = description["TableName"]
     if not description.get("StreamSpecification", {}).get("StreamEnabled"):
         raise Refused(f"{name} has no stream. Enable one: aws dynamodb update-table --table-name {name} "
@@ -83,7 +83,7 @@ def stream_of(description: Description) -> str:
 
 
 def change_of(record: Record) -> dict[str, Any]:
-    """Who changed what and when; items have typed values."""
+    """The change in a record: its author, time, key and images; items have typed values."""
     data = record["dynamodb"]
     expired = record.get("userIdentity", {}).get("principalId") == "dynamodb.amazonaws.com"
     return {
@@ -108,7 +108,7 @@ def as_json(record: Record) -> str:
 
 
 def shown(record: Record, *, coloured: bool) -> str:
-    """The key, then a line for each attribute that is gone, new, or different."""
+    """The key, then a line for each removed, added or changed attribute."""
     change = change_of(record)
 
     def painted(colour: str, line: str) -> str:

@@ -1,4 +1,4 @@
-"""Attribute values as text. No text has a control character: it could command a terminal."""
+"""Attribute values as text. No text has a control character, which could control a terminal."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
 """The mark of the last acknowledged commit: how many frames of the WAL hold acknowledged commits.
 
 SQLite ends its recovery at the first frame that is not valid, and silently drops all later ones. Such a frame may be
-the torn end of a commit that was never acknowledged. If the mark lies behind it, acknowledged commits are lost.
+the torn end of a commit that was never acknowledged. If the mark is beyond that frame, acknowledged commits are lost.
 
 The file `acknowledged` is 24 bytes in shared memory: the salts of the WAL (8 bytes, as in its header), the number of
 frames (8 bytes, big endian), and a CRC of both. The engine moves the mark after a commit is durable, so the mark never
-exceeds what is durable. An engine that closes the store clears the mark before it removes the WAL.
+exceeds the durable frames. An engine that closes the store clears the mark before it removes the WAL.
 
 The format of the WAL: https://www.sqlite.org/fileformat2.html#the_write_ahead_log
 """
@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 
 class Acknowledged:
-    """Only the process that holds the write turn moves the mark."""
+    """The mark of a store. Only the process that holds the write turn moves it."""
 
     def __init__(self, directory: Path, wal: Path) -> None:
         file = os.open(directory / FILE_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -48,21 +48,21 @@ class Acknowledged:
         self._log: int | None = None
 
     def read(self) -> tuple[bytes, int]:
-        """The salts and the number of frames; a mark that was not written whole counts as none."""
+        """The salts and the number of frames; an incompletely written mark counts as none."""
         salts, frames, checksum = _MARK.unpack(self._map[:])
         return (salts, frames) if checksum == crc32(self._map[:16]) else _NOTHING
 
     def move(self, frames: int) -> None:
-        """All of the first `frames` frames of the WAL are durable."""
+        """Record that the first `frames` frames of the WAL are durable."""
         self._write(self._salts(), frames)
 
     def follow(self) -> bool:
-        """If the WAL has begun anew, no frame of it is acknowledged; return whether it has. The next process that
-        begins it anew may choose salts that seem older."""
+        """Clear the mark if the WAL was restarted; returns whether it was. This must not wait: a later restart may
+        choose salts that seem older."""
         frames = self.read()[1]
         try:
             same = self._salts() == self.read()[0]
-        except OSError:  # it cannot be read, so it proves nothing
+        except OSError:  # an unreadable WAL proves nothing
             same = False
         if frames and not same:
             self._write(*_NOTHING)
@@ -70,7 +70,7 @@ class Acknowledged:
         return False
 
     def clear(self) -> None:
-        """The WAL is about to be removed."""
+        """Clear the mark, before the WAL is removed."""
         self._write(*_NOTHING)
         self._map.flush()
 
@@ -89,7 +89,7 @@ class Acknowledged:
             self._log = None
 
     def _salts(self) -> bytes:
-        """They change whenever SQLite, in any process, begins the WAL anew."""
+        """The salts of the WAL, which change whenever SQLite restarts it, in any process."""
         if self._log is None:
             self._log = os.open(self._wal, os.O_RDONLY | os.O_CLOEXEC)
         return os.pread(self._log, _SALTS.stop - _SALTS.start, _SALTS.start)
@@ -100,7 +100,7 @@ class Acknowledged:
 
 
 def damage_of(database: Path, wal: Path, mark: tuple[bytes, int], *, serves: bool) -> Corrupt | None:
-    """The damage of files that the last server left. Raises it unless the store is to be served all the same."""
+    """The damage of the files that the last server left; raises it unless `serves`."""
     try:
         check(database, wal, mark)
     except Corrupt as damage:
@@ -128,7 +128,7 @@ def check(database: Path, wal: Path, mark: tuple[bytes, int]) -> None:
         raise Corrupt(f"{wal} has a damaged header: {frames} frames with acknowledged commits are lost")
     age = int.from_bytes(header[16:20], "big") - int.from_bytes(salts[:4], "big") & 0xFFFFFFFF
     if header[_SALTS] != salts:
-        if 0 < age < 1 << 31:  # the WAL began anew after the mark was moved for the last time
+        if 0 < age < 1 << 31:  # the WAL was restarted after the last move of the mark
             return
         raise Corrupt(f"{wal} is not the file that belongs to {database}")
     valid = _valid_frames(wal, frames)

@@ -19,7 +19,7 @@ class Buffer:
     __slots__ = ("_base", "_in_loop", "cleared", "is_remote", "numbers", "rows", "size", "tallies")
 
     def __init__(self, base: Snapshot, in_loop: bool = False) -> None:
-        """`in_loop`: the function runs on the event loop, so it may not take long."""
+        """`in_loop`: the function runs on the event loop, so it must not take long."""
         self._base = base
         self._in_loop = in_loop
         self.is_remote = base.is_remote
@@ -50,7 +50,7 @@ class Buffer:
         cleared = [span for span in self.cleared if span[0] < end and start < span[1]]
         if not own and not cleared:
             return self._base.scan(start, end, reverse=reverse, limit=limit)
-        # Each row of our own hides at most one of the base.
+        # Each buffered row hides at most one row of the base.
         most = None if limit is None or cleared else limit + len(own)
         base = self._base.scan(start, end, reverse=reverse, limit=most)
         if cleared:
@@ -59,7 +59,7 @@ class Buffer:
 
     def first(self, ranges: Sequence[tuple[bytes, bytes]]) -> list[Row | None]:
         if self.is_remote:
-            self._base.first(ranges)  # together, in one round trip
+            self._base.first(ranges)  # all ranges in one round trip
         return [next(iter(self.scan(*one, limit=1)), None) for one in ranges]
 
     def number(self, key: bytes) -> int:

@@ -1,8 +1,8 @@
-"""Checkpoint the SQLite engine's WAL in small steps, in a thread beside the commits.
+"""Checkpoint the SQLite engine's WAL in small steps, in a thread, while commits go on.
 
 SQLite syncs the file and restarts the WAL only when every page is checkpointed, which never happens under constant
-load. So Atoll syncs the file itself and then checkpoints the pages that were added meanwhile. When few pages remain
-(or too many have accumulated), it checkpoints the rest before the next batch.
+load. So Atoll syncs the file itself, then checkpoints the pages that were added meanwhile. When few pages remain (or
+too many have accumulated), it checkpoints the rest before the next batch of commits.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ _log = logging.getLogger(__name__)
 
 
 class Checkpoints:
-    """Calls `broken`, perhaps from a thread, when a failed sync means that the file may lack checkpointed pages."""
+    """Checkpoints one store. Calls `broken`, possibly in a thread, after a failed sync: the file may lack checkpointed
+    pages."""
 
     def __init__(self, connection: apsw.Connection, broken: Callable[[Corrupt], None]) -> None:
         self._connection = connection

@@ -16,8 +16,8 @@ _BYTES = 8
 
 
 class CommitSequence:
-    """Only the process that holds the write turn changes the number. A file shorter than eight bytes is initialized
-    again."""
+    """The number of a store. Only the process that holds the write turn changes it. A file shorter than eight bytes is
+    initialized again."""
 
     def __init__(self, path: Path) -> None:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -29,7 +29,8 @@ class CommitSequence:
         self._number = memoryview(self._map).cast("Q")
 
     def settled(self) -> int | None:
-        """The number, or None while a commit is in progress. Reads that start later see all commits up to it."""
+        """The number, or None while a commit is in progress. Reads that start later see all commits up to this
+        number."""
         number = self._number[0]
         return None if number & 1 else number
 

@@ -1,9 +1,9 @@
-"""Write a store's file anew without its unused pages, while no server has it open: `atoll store compact`.
+"""`atoll store compact`: rewrite a store's file without its unused pages, while no server has it open.
 
     atoll.db          the store; replaced when the new file is complete
-    atoll.db.compact  the new file; one that a killed command left is begun anew
+    atoll.db.compact  the new file; a killed command's file is overwritten
 
-The new file can also be shortened in small steps later (`shrinking`). Files of older versions cannot.
+Later the new file can be shortened in small steps (`shrinking`), unlike files of older versions.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ ROOM = 1.1
 """Free disk space needed, as a multiple of the size of the new file."""
 
 _STEPS = 10_000
-"""Of SQLite's machine between two reports."""
+"""The instructions of SQLite's virtual machine between two progress reports."""
 
 Report = Callable[[int, int], None]
-"""Receives the bytes that are written, and those that will be."""
+"""Receives the number of written bytes and the final number."""
 
 
 def compact(directory: Path, report: Report = lambda done, total: None) -> tuple[int, int]:
-    """Returns the sizes of the file before and after. Raises `Locked` if a server has the store open, `Full` if there
-    is no room, `Corrupt` if the store is damaged."""
+    """Compact a store; returns the sizes of the file before and after. Raises `Locked` if a server has the store open,
+    `Full` if the disk has no space, `Corrupt` if the store is damaged."""
     path, log, draft = directory / FILE_NAME, directory / f"{FILE_NAME}-wal", directory / DRAFT
     with closing(FileLock(directory / "owner.lock")) as owner:
         if not owner.try_acquire():

@@ -1,14 +1,13 @@
 """An engine that counts the round trips that a networked engine would need. For tests.
 
     read        a `get`, `get_many`, `number`, `tally`, `first` or `scan` is one trip, unless this run of the function
-                has fetched or written all that it asks for; a scan is one more for each further megabyte of rows
-    prefetch    one trip, whatever it names
+                has already fetched or written all of the data; a scan is one more for each further megabyte of rows
+    prefetch    one trip, for any number of keys
     add_number  reads the number; `add_tally` reads nothing
     commit      one trip, if the transaction wrote anything
-    ride-along  numbers that come with every trip: reading one before the first trip costs nothing until the function
-                ends, and costs one then if there was no trip at all
+    ride-along  numbers that every trip also fetches: reading one costs a trip only if the function makes no other trip
 
-A function that the engine runs twice is counted twice.
+A function that the engine runs twice counts twice.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Sync a file asynchronously: the kernel does it, or a thread where the kernel cannot.
+"""Sync a file asynchronously: in the kernel, or in a thread if the kernel cannot.
 
-A thread must take the GIL twice per sync, and waits for the event loop to release it: that costs both more than the
-sync itself. Linux can sync asynchronously and signals completion on a descriptor that the event loop watches.
-Sources: io_submit(2), eventfd(2), linux/aio_abi.h.
+A thread must take the GIL twice per sync and wait for the event loop to release it, which costs both more than the sync
+itself. Linux can sync asynchronously, and signals completion on a descriptor that the event loop watches. Sources:
+io_submit(2), eventfd(2), linux/aio_abi.h.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class DataSync(Protocol):
 
 
 def sync_again(path: Path) -> None:
-    """Sync a file that another process wrote, and wait for it. The file is written again first: if a sync of that
-    process failed, the kernel may show data that the disk does not have and that no later sync would write."""
+    """Sync a file that another process wrote, and wait for it. Write the file again first: if that process's sync
+    failed, the kernel may show data that the disk lacks and that no later sync would write."""
     file = os.open(path, os.O_RDWR)
     try:
         position = 0
@@ -52,7 +52,8 @@ _BLOCK_BYTES = 1024 * 1024
 def open_sync(path: Path) -> DataSync:
     try:
         return KernelSync(path)
-    # Another CPU or OS, an old kernel, a sandbox that forbids the calls, or a file system without support
+    # The errors on another CPU or OS, on an old kernel, in a sandbox that forbids the calls, and on a file system
+    # without support
     except (OSError, KeyError, AttributeError):
         return ThreadSync(path)
 

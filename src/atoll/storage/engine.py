@@ -1,13 +1,13 @@
 """The contract of storage: ordered bytes with serializable transactions. An engine knows nothing of tables.
 
-The contract holds for a store behind a network too. There the unit of cost is the round trip, so a function announces
-together what it will read (`prefetch`), and the engine may run functions in threads, run one again after a conflict,
-and commit many of them in one transaction. A function is therefore plain: it touches nothing but its transaction and
-its own arguments, and its result depends on nothing else.
+The contract also holds for a store behind a network. There the unit of cost is the round trip, so a function announces
+its reads together (`prefetch`). The engine may run functions in threads, run one again after a conflict, and commit
+many of them in one transaction. So a function must be plain: it uses only its transaction and its own arguments, and
+its result depends on nothing else.
 
-Beside the rows a store has two kinds of counters. Each kind has a key space of its own.
+Besides rows, a store has two kinds of counters, each with a separate key space.
 
-    number   ordered: transactions that add to a number commit in the order of the values they got, so a reader who
+    number   ordered: transactions that add to a number commit in the order of the values they got, so a reader that
              sees n also sees every transaction that got less. For sequence numbers and generations.
     tally    commutative: an addition returns nothing, so an engine may spread one tally over several rows. For counts
              and sizes. Within a snapshot a tally is exact.
@@ -52,11 +52,11 @@ class Locked(Exception):
 
 
 class Full(Exception):
-    """The store has no room, or its disk fails. The transaction was not applied; a later one may succeed."""
+    """The disk has no space, or it fails. The transaction was not applied; a later one may succeed."""
 
 
 class Unavailable(Exception):
-    """The store cannot be reached, or it was lost during a commit: then the outcome is unknown."""
+    """The store cannot be reached. If the connection was lost during a commit, its outcome is unknown."""
 
 
 class NoFiles(Full):
@@ -69,14 +69,14 @@ class NoFiles(Full):
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """The room that a store takes, in bytes."""
+    """The size of a store, in bytes."""
 
     total: int
-    """Without the write-ahead log."""
+    """The size without the WAL."""
     unused: int | None
-    """The part of `total` that new rows will use again; None if the store does not know it."""
+    """The part of `total` that new rows will reuse; None if unknown."""
     log: int | None
-    """The write-ahead log; None if it is shared with other stores."""
+    """The size of the WAL; None if other stores share it."""
 
 
 class Snapshot(Protocol):
@@ -98,7 +98,7 @@ class Snapshot(Protocol):
         them, so it may stop early. The iterator must not be used after the function has returned."""
 
     def first(self, ranges: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes] | None]:
-        """The first row of each range (start <= key < end), None where it has none, in one round trip."""
+        """The first row of each range (start <= key < end), or None if the range is empty, in one round trip."""
 
     def number(self, key: bytes) -> int:
         """The number at `key`, 0 if nothing was ever added to it."""
@@ -109,8 +109,8 @@ class Snapshot(Protocol):
     def prefetch(
         self, rows: Sequence[bytes] = (), numbers: Sequence[bytes] = (), tallies: Sequence[bytes] = ()
     ) -> None:
-        """Announce reads to come. A networked engine fetches them all in one round trip, an engine near its data
-        ignores the call. It never changes what a read returns."""
+        """Announce later reads. A networked engine fetches all of them in one round trip; a local engine ignores the
+        call. It never changes the result of a read."""
 
 
 class Transaction(Snapshot, Protocol):
@@ -127,7 +127,7 @@ class Transaction(Snapshot, Protocol):
         """Add to a number; returns its new value."""
 
     def add_tally(self, key: bytes, amount: int) -> None:
-        """Add to a tally. It reads nothing."""
+        """Add to a tally, without reading it."""
 
     def announce_long(self) -> None:
         """Announce that the rest of the function takes long. An engine that runs functions on the event loop raises
@@ -135,8 +135,8 @@ class Transaction(Snapshot, Protocol):
 
 
 class RowRead(Generic[P]):
-    """A function for `Engine.read` that reads one row. `plan` finds its key; see `Planned`. It returns what `plan` has
-    returned, and the row's value."""
+    """A function for `Engine.read` that reads one row, whose key `plan` finds; see `Planned`. Returns the result of
+    `plan` and the row's value."""
 
     __slots__ = ("plan",)
 
@@ -149,8 +149,9 @@ class RowRead(Generic[P]):
 
 
 class Planned(Generic[P, T]):
-    """A function for `Engine.read` in two steps, for hot paths. `plan` reads little but numbers. A networked engine
-    runs both steps before it fetches anything. After that, if the numbers are the same, it repeats only `finish`."""
+    """A function for `Engine.read` in two steps, for hot paths. `plan` should read only numbers. A networked engine
+    runs both steps before it fetches anything. After fetching, if the numbers are the same, it repeats only
+    `finish`."""
 
     __slots__ = ("finish", "plan")
 
@@ -169,20 +170,20 @@ class Engine(Protocol):
         """Run fn on the committed state. It sees everything that was acknowledged before the call."""
 
     async def transact(self, fn: Callable[[Transaction], T]) -> T:
-        """Run fn and commit; return when the commit is durable. An exception of fn is raised here, and then nothing of
-        fn is applied. Runs fn again after a conflict; raises `Conflict` when that fails too often, `Full` where the
-        store has no room."""
+        """Run fn and commit; returns when the commit is durable. If fn raises, the exception is raised here and no
+        write of fn is applied. Runs fn again after a conflict; raises `Conflict` when that fails too often, `Full` if
+        the disk has no space."""
 
     async def lease(self) -> bool:
-        """Whether this process may run the background work for now. At most one process of a store holds the lease.
-        It keeps it by asking again at least every second and loses it when it dies or stops asking."""
+        """Whether this process may run the background work for now. At most one process of a store holds the lease. A
+        process keeps the lease by calling this at least every second, and loses it when it dies or stops calling."""
 
     async def size(self) -> Size | None:
-        """The room that the store takes; None if it takes none on a disk."""
+        """The size of the store; None if it is not on a disk."""
 
     async def give_back(self) -> bool:
-        """Give some unused space of the store back to the disk, if nobody writes to the store. Returns whether there is
-        more to give back now."""
+        """Give some unused space of the store back to the disk, if there are no writes at the moment. Returns whether
+        there is more to give back now."""
 
     async def close(self) -> None:
         """Commit pending transactions, then release the store. Closing twice is allowed."""

@@ -1,12 +1,12 @@
-"""The reference engine, made as unfriendly as the contract allows a networked engine to be. For tests.
+"""A reference engine for tests that is as unfriendly as the contract allows a networked engine to be.
 
-Functions run in several threads at once, each on a read snapshot of its own, and a transaction commits only if nothing
-that it read has changed since (optimistic concurrency). By chance a function is run twice, a conflict is pretended,
-and every trip is delayed. The seed determines these choices, but not how the threads interleave.
+Functions run concurrently in several threads, each on its own read snapshot. A transaction commits only if nothing that
+it read has changed since (optimistic concurrency). At random, the engine runs a function twice, simulates a conflict,
+and delays trips. The seed determines these choices, but not how the threads interleave.
 
-    view      what a run sees: the committed state, with the old value of everything that was committed since the run
-              began. The engine adds these old values to every open view when it commits.
-    conflict  a run read something that its view has an old value of
+    view      the snapshot of a run: the committed state, with the old value of everything that was committed since the
+              run began. When the engine commits, it adds the old values to every open view.
+    conflict  a run has read a key of which its view has an old value
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from atoll.storage.engine import Conflict, Size, Snapshot, T, Transaction
 from atoll.storage.memory import MemoryEngine
 
 TRIES = 50
-"""Real conflicts after which a transaction fails."""
+"""The number of real conflicts after which a transaction fails."""
 TWICE = 0.1
 PRETENDED = 0.15
 YIELDS, SLEEPS, LONGEST_SLEEP_S = 0.3, 0.05, 0.0005
-"""How often a trip lets other threads run, how often it waits, and how long at most."""
+"""The probabilities that a trip lets other threads run and that it waits, and the longest wait."""
 MOST_TURNS = 3
 FIRST_PAGE_ROWS, MOST_PAGE_ROWS = 16, 256
 
@@ -54,12 +54,13 @@ class HostileEngine(MemoryEngine):
         return await self._in_thread(lambda: self._transact(fn))
 
     async def _in_thread(self, run: Callable[[], T]) -> T:
-        """Run it in a thread; return or raise its outcome. It runs to completion even if the caller is cancelled."""
+        """Run a function in a thread; returns or raises its outcome. It runs to completion even if the caller is
+        cancelled."""
         outcome: list[T] = []
         failure: list[BaseException] = []
 
         def keep() -> None:
-            # An exception is carried by hand: a future refuses StopIteration.
+            # Exceptions are passed as values: a future refuses StopIteration.
             try:
                 outcome.append(run())
             except BaseException as error:
@@ -180,7 +181,7 @@ def _attempt(fn: Callable[[A], T], argument: A) -> tuple[list[T], BaseException 
 
 
 class _View:
-    """A read snapshot that remembers what was read from it."""
+    """A read snapshot that records the reads from it."""
 
     is_remote = True
 
@@ -196,14 +197,14 @@ class _View:
         self._tallies: set[bytes] = set()
 
     def keep(self, rows: dict[bytes, bytes | None], numbers: dict[bytes, int], tallies: dict[bytes, int]) -> None:
-        """Remember old values, unless there are older ones. Under the lock."""
+        """Store old values, unless there are older ones. Call it under the lock."""
         state = self._state
         state.rows = rows | state.rows
         state.numbers = numbers | state.numbers
         self._old_tallies = tallies | self._old_tallies
 
     def in_conflict(self) -> bool:
-        """Whether anything that was read has changed. Under the lock."""
+        """Whether anything that was read has changed. Call it under the lock."""
         changed = self._state.rows
         return (
             not self._rows.isdisjoint(changed)
@@ -264,7 +265,7 @@ class _View:
     def prefetch(
         self, rows: Sequence[bytes] = (), numbers: Sequence[bytes] = (), tallies: Sequence[bytes] = ()
     ) -> None:
-        """Count announced keys as read, as a networked engine does, which fetches them."""
+        """Count announced keys as read, like a networked engine, which fetches them."""
         self._engine.delay()
         self._rows.update(rows)
         self._numbers.update(numbers)

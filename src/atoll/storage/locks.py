@@ -8,14 +8,14 @@ from pathlib import Path
 
 
 class FileLock:
-    """The lock belongs to this object, not to the process: two objects on one file exclude each other, even within one
-    process."""
+    """A lock on a file. It belongs to this object, not to the process: two objects on one file exclude each other, even
+    within one process."""
 
     def __init__(self, path: Path) -> None:
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
 
     def try_acquire(self, *, shared: bool = False) -> bool:
-        """Try to take the lock; return whether this object holds it now. True if it already did."""
+        """Try to take the lock; returns whether this object now holds it, also if it already did."""
         try:
             fcntl.flock(self._fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:

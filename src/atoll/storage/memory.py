@@ -13,7 +13,7 @@ from atoll.storage.buffer import Buffer
 from atoll.storage.engine import Long, Size, Snapshot, T, Transaction
 
 State = tuple[SortedDict, dict[bytes, int], dict[bytes, int]]
-"""Rows, numbers, tallies."""
+"""The rows, numbers and tallies."""
 
 
 class MemoryEngine:
@@ -40,7 +40,8 @@ class MemoryEngine:
         return result
 
     async def _transact_aside(self, fn: Callable[[Transaction], T]) -> T:
-        """Run fn in a thread, again if the store was restored meanwhile. It ends even if the caller is cancelled."""
+        """Run fn in a thread; again if the store was restored meanwhile. It runs to completion even if the caller is
+        cancelled."""
         running = asyncio.ensure_future(self._run_aside(fn))
         self._long = running
         running.add_done_callback(self._ended)
@@ -57,7 +58,7 @@ class MemoryEngine:
     def _ended(self, running: asyncio.Future[T]) -> None:
         self._long = None
         if not running.cancelled():
-            running.exception()  # the caller may be gone
+            running.exception()  # the caller may have been cancelled
 
     async def lease(self) -> bool:
         return True
@@ -69,7 +70,7 @@ class MemoryEngine:
         return False
 
     async def close(self) -> None:
-        """Nothing to close."""
+        """Does nothing."""
 
     def snapshot(self) -> State:
         """Copy the whole store, for `restore`."""
@@ -142,7 +143,7 @@ class _Now:
 
 
 def _set(counters: dict[bytes, int], key: bytes, value: int) -> None:
-    """A counter of 0 takes no room."""
+    """Set a counter; one of 0 is not stored."""
     if value:
         counters[key] = value
     else:

@@ -1,6 +1,6 @@
 """Run every function on two engines; any difference in its reads or its result is an error.
 
-For tests: the reference engine beside the engine under test. Functions run one at a time, because two correct engines
+For tests, with the reference engine and the engine under test. Functions run one at a time, because two correct engines
 may order concurrent transactions differently.
 """
 

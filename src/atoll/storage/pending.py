@@ -1,4 +1,4 @@
-"""A function that waits for its commit by the SQLite engine."""
+"""A function in the queue of the SQLite engine's next commit, and its outcome."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from atoll.storage.buffer import Buffer
 from atoll.storage.engine import Full, Long, Transaction
 from atoll.storage.sqlitefile import Rows
 
-# A transaction of more bytes is applied and committed in a thread.
+# A transaction with more bytes than this is applied and committed in a thread.
 INLINE_BYTES = 1024**2
 
 ONLY_DELETIONS = "the disk is full: the store accepts only deletions until there is room"
@@ -34,7 +34,7 @@ class Pending:
         self.error: BaseException | None = None
 
     def run(self, rows: Rows, only_deletions: bool) -> bool:
-        """Run the function on the event loop and apply its writes, unless it is long; return whether any were applied.
+        """Run the function on the event loop and apply its writes, unless it is long; returns whether any were applied.
         SQLite errors propagate and fail the whole batch."""
         writes = Buffer(rows, True)
         try:
@@ -55,7 +55,8 @@ class Pending:
         return rows.apply(writes)
 
     def end(self, rows: Rows, only_deletions: bool) -> bool:
-        """Run the function in a thread, unless it has run; apply its writes; return whether there are any."""
+        """Run the function in a thread, unless it has already run, and apply its writes; returns whether there are
+        any."""
         writes, self._writes = self._writes, None
         if writes is None:
             writes = Buffer(rows)

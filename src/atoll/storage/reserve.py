@@ -1,8 +1,8 @@
-"""Disk space that is held back, so that data can be deleted when the disk is full.
+"""Reserve disk space, so that data can be deleted when the disk is full.
 
-A deletion needs room, too: in the WAL, and for its change record. The reserve is a file of 64 MB. The first commit that
-finds the disk full gives it back; from then on only transactions that delete something are accepted, until there is
-room for a new reserve.
+A deletion also needs space, in the WAL and for its change record. The reserve is a file of 64 MB. The first commit that
+finds the disk full frees it; from then on only transactions that delete something are accepted, until there is space
+for a new reserve.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Reserve:
         return True
 
     def has_room(self, free_bytes: Callable[[], int]) -> bool:
-        """Whether there is room on the disk, or in the file, which has so many bytes free."""
+        """Whether there is space on the disk, or in the file, which has `free_bytes` unused."""
         if self.is_spent:
             self.refill()
         return not self.is_spent or free_bytes() > self.size

@@ -1,8 +1,8 @@
-"""Give unused pages of the SQLite engine's file back to the disk, in small steps, while nobody writes.
+"""Give unused pages of the SQLite engine's file back to the disk, in small steps, while there are no writes.
 
 SQLite keeps the pages of deleted rows for new ones. A step moves pages from the end of the file into unused ones, and
-the next complete checkpoint cuts the file off. A step runs in the thread of long commits: reads go on beside it, and
-writes wait for it as for any commit. Some unused pages are kept, since new rows need them soon.
+the next complete checkpoint cuts the file off. A step runs in the thread of long commits: reads continue meanwhile, and
+writes wait for it as for any commit. Some unused pages are kept for new rows.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ STEP_PAGES = 200
 """Takes a few milliseconds, for the pages of large values some tens."""
 KEPT_BYTES = 4 * 1024**2
 KEPT_SHARE = 20
-"""Of the file: the twentieth part may stay unused."""
+"""A twentieth of the file may stay unused."""
 IDLE_S = 2.0
 
 
@@ -41,7 +41,7 @@ class Step(Pending):
 
 
 class Idle:
-    """How long nobody has written to a store. `commits` tells of other workers."""
+    """Measures how long a store has had no writes. `commits` shows those of other workers."""
 
     def __init__(self, commits: CommitSequence | None) -> None:
         self._commits = commits

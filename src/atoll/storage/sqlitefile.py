@@ -96,7 +96,7 @@ def format_of(path: Path) -> tuple[int, int]:
 
 
 def identity(path: Path) -> tuple[int, int] | None:
-    """By which a file is known whatever its name; None if there is none."""
+    """The identity of a file, independent of its name; None if the file does not exist."""
     try:
         found = path.stat()
     except OSError:
@@ -288,7 +288,7 @@ class Rows:
         return bool(self._connection.pragma("auto_vacuum") == INCREMENTAL)
 
     def shrink(self, pages: int) -> None:
-        """Move so many free pages to the end of the file, and cut them off. Works only within a transaction."""
+        """Move `pages` free pages to the end of the file, and cut them off. Works only within a transaction."""
         self._execute(f"PRAGMA incremental_vacuum({pages})").fetchall()
 
     def begin(self, how: str) -> None:

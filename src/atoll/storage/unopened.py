@@ -1,6 +1,7 @@
-"""A store that is not open: it is opened by the first transaction that writes, or by any use if it exists already.
+"""The engine of a store that is not open. The first transaction that writes opens the store; if it already exists, any
+use does.
 
-Until then it is empty. So a request that reads costs no file, whatever region it names.
+Until then it is empty, so reading from a region without a store creates no file.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class Unopened:
         return False
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Does nothing: no store is open."""
 
 
 def _writes(buffer: Buffer) -> bool:

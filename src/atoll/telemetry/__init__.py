@@ -1,8 +1,9 @@
-"""OpenTelemetry: a span of each operation, and metrics. An extra: only `atoll serve --otel` imports it.
+"""OpenTelemetry: a span for each operation, and metrics. It needs an extra, so only `atoll serve --otel` imports it.
 
-units       a meter that also tells each operation what it consumed
+units       a meter that also records the units of each operation
 parents     the client's trace, from the headers of a request
 spans       the call that makes spans
 readings    metrics: the totals of the meters, read when they are exported
-exporters   where spans and metrics go, as OTEL_* variables say
+exporters   sends spans and metrics, configured by OTEL_* variables
+outages     of the collector: two lines of the log each
 """

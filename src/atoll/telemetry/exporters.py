@@ -1,30 +1,40 @@
-"""Where spans and metrics go: OTLP over HTTP, as the standard OTEL_* variables say.
+"""Export spans and metrics by OTLP over HTTP, configured by the standard OTEL_* variables.
 
-Spans wait in a queue of bounded length, in a thread of its own. A collector that is down or slow loses spans; it never
-makes a request wait. The SDK reads the variables: OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_SERVICE_NAME,
-OTEL_TRACES_SAMPLER, OTEL_BSP_MAX_QUEUE_SIZE, OTEL_METRIC_EXPORT_INTERVAL, ...
-"""
+Spans wait in a queue of bounded length, in a thread of its own; metrics do not wait at all. A collector that is down or
+slow loses spans; it never makes a request wait, and its outage takes two lines of the log (`outages`). The SDK reads
+the variables: OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_SERVICE_NAME, OTEL_TRACES_SAMPLER, OTEL_BSP_MAX_QUEUE_SIZE,
+OTEL_METRIC_EXPORT_INTERVAL, ..."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 
+from opentelemetry.exporter.otlp.proto.http import metric_exporter, trace_exporter
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.metrics import NoOpMeterProvider
+from opentelemetry.sdk import _shared_internal
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.export import (
+    MetricExportResult,
+    MetricReader,
+    MetricsData,
+    PeriodicExportingMetricReader,
+)
 from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, OTELResourceDetector, Resource
-from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
 from opentelemetry.trace import NoOpTracerProvider, Tracer
 
 from atoll import __version__
 from atoll.database.region import Region
+from atoll.telemetry.outages import DuringOutage, Outage
 from atoll.telemetry.readings import Readings
 
 CLOSE_S = 3.0
@@ -34,7 +44,7 @@ _EXPORTERS = ("OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER")
 
 
 class BadVariable(Exception):
-    """Its text says which OTEL_* variable cannot be used."""
+    """An OTEL_* variable cannot be used; the text names it."""
 
 
 class Telemetry:
@@ -88,6 +98,40 @@ def opened(environment: Mapping[str, str] = os.environ) -> Telemetry:
     if environment.get("OTEL_SDK_DISABLED", "").lower() == "true":
         wanted = [False, False]
     return Telemetry(
-        BatchSpanProcessor(OTLPSpanExporter()) if wanted[0] else None,
-        PeriodicExportingMetricReader(OTLPMetricExporter()) if wanted[1] else None,
+        BatchSpanProcessor(_Spans()) if wanted[0] else None,
+        PeriodicExportingMetricReader(_Metrics()) if wanted[1] else None,
     )
+
+
+class _Spans(OTLPSpanExporter):
+    def __init__(self) -> None:
+        super().__init__()
+        self._outage = Outage("spans")
+        _only(trace_exporter.__name__, self._outage)
+        _only(_shared_internal.__name__, DuringOutage(self._outage))  # the queue is full
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        result = super().export(spans)
+        if result is SpanExportResult.SUCCESS:
+            self._outage.exported()
+        return result
+
+
+class _Metrics(OTLPMetricExporter):
+    def __init__(self) -> None:
+        super().__init__()
+        self._outage = Outage("metrics")
+        _only(metric_exporter.__name__, self._outage)
+
+    def export(
+        self, metrics_data: MetricsData, timeout_millis: float | None = 10_000, **kwargs: Any
+    ) -> MetricExportResult:
+        result = super().export(metrics_data, timeout_millis, **kwargs)
+        if result is MetricExportResult.SUCCESS:
+            self._outage.exported()
+        return result
+
+
+def _only(name: str, filter_: logging.Filter) -> None:
+    """Replace the filters of the logger by this one: new exporters use the same loggers."""
+    logging.getLogger(name).filters[:] = [filter_]

@@ -1,4 +1,4 @@
-"""Metrics: the totals of the meters, read when they are exported. Nothing is counted a second time.
+"""OpenTelemetry metrics: the totals of the meters, read when they are exported.
 
 The exporter asks in a thread of its own; the meters belong to the event loop, which copies them. Totals are those of
 this process since its start, as of Prometheus' counters.

@@ -1,4 +1,4 @@
-"""The meter counts units by table, index and operation. This one also tells which request consumed them.
+"""A meter that also records the units that each request consumes.
 
 A request's units are what a tally gains between one use of a tally and the next one: a tally is used at once
 (`Meter.tally`), and all uses are on the event loop.
@@ -32,7 +32,7 @@ class Consumption:
 
 
 current: ContextVar[Consumption | None] = ContextVar("consumption", default=None)
-"""Of the request that runs. A request that waited goes on in its own context."""
+"""The units of the running request. A request that has waited continues in its own context."""
 
 
 class UnitsMeter(Meter):

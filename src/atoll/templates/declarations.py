@@ -1,7 +1,8 @@
-"""Make the declared tables of a region, by the operations that clients call.
+"""Create the declared tables of a region, with the operations that clients call.
 
-Before a server starts, its file is tried on a scratch region in memory: what the service would refuse is refused then,
-and nothing was changed. The scratch region also shows how each table will look, to be compared with one that exists.
+Before a server starts, its file is tried on a scratch region in memory. So a file that the service would refuse is
+refused before anything is changed. The scratch region also has each table as it will be, for the comparison with an
+existing one.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ from atoll.clock import ManualClock
 from atoll.database.region import Region, Settings
 from atoll.errors import ApiError
 from atoll.storage.memory import MemoryEngine
+from atoll.templates import unfinished
 from atoll.templates.documents import BadTemplate, check, load
 from atoll.templates.resources import Declared, DeclaredTable, Request, declared
+from atoll.templates.unfinished import Unfinished
 
 _log = logging.getLogger(__name__)
 
@@ -90,7 +93,7 @@ async def _ask(region: Region, operation: str, **body: Any) -> Any:
 
 
 async def _look(region: Region, name: str) -> Body:
-    """What a template sets of a table."""
+    """The settings of a table that a template can make."""
     table = (await _ask(region, "DescribeTable", TableName=name))["Table"]
     shown: Body = _lasting(table)
     ttl = (await _ask(region, "DescribeTimeToLive", TableName=name))["TimeToLiveDescription"]
@@ -137,42 +140,52 @@ async def begin(region: Region, given: Declarations | None) -> asyncio.Task[None
     return finishing
 
 
-async def make(region: Region, given: Declarations) -> list[Request]:
-    """Make the tables that are not there; returns what is to be set then, for `finish`."""
-    rest: list[Request] = []
-    replications: list[Request] = []
-    made: set[str] = set()
+async def make(region: Region, given: Declarations) -> list[Unfinished]:
+    """Make the tables that are not there; returns what is left to be set, for `finish`."""
+    rest: list[Unfinished] = []
+    made: list[str] = []
     if given.declared.unsupported:
         _log.warning("ignored properties of declared tables: %s", ", ".join(given.declared.unsupported))
     for table in given.declared.tables:
         if await _status(region, table.create) is not None:
-            await _compare(region, table.name, given.expected[table.name])
+            left = await unfinished.find(region, table.name)
+            if left is None:
+                await _compare(region, table.name, given.expected[table.name])
+            else:
+                _log.info("completing a declared table that was made before", extra={"table": table.name})
+                rest.append(left)
             continue
+        # A provisioned table gets replicas only when it is scaled.
+        scaling = [one for one in given.declared.scaling if _scaled_table(one) == table.name]
+        requests = [*table.later, *scaling, *_replications(region, table)]
+        await unfinished.store(region, table.name, requests)
         try:
             await _send(region, table.create)
         except ApiError as error:
             _log.error("a declared table was not made: %s", error.message, extra={"table": table.name})
+            await unfinished.store(region, table.name, [])
             continue
-        made.add(table.name)
-        rest += table.later
-        replications += _replications(region, table)
+        made.append(table.name)
+        rest.append(Unfinished(table.name, requests))
     if made:
         _log.info("made the declared tables %s", ", ".join(sorted(made)), extra={"region": region.name})
-    rest += [one for one in given.declared.scaling if _scaled_table(one) in made]
-    return rest + replications  # a provisioned table gets replicas only when it is scaled
+    return rest
 
 
-async def finish(region: Region, rest: Iterable[Request]) -> None:
-    """Send these requests, each as soon as its table is ready. That takes real time."""
-    for request in rest:
-        while True:
-            if await _is_done(region, request):
-                break
-            await asyncio.sleep(AGAIN_S)
+async def finish(region: Region, rest: Iterable[Unfinished]) -> None:
+    """Send the requests of each table, each as soon as the table is ready. That takes real time."""
+    for one in rest:
+        for number, request in enumerate(one.rest):
+            while True:
+                if await _is_done(region, request, may_repeat=one.is_resumed and number == 0):
+                    break
+                await asyncio.sleep(AGAIN_S)
+            await unfinished.store(region, one.table, one.rest[number + 1 :])
 
 
-async def _is_done(region: Region, request: Request) -> bool:
-    """Send a request, unless its table is not ready; returns whether it was sent."""
+async def _is_done(region: Region, request: Request, *, may_repeat: bool) -> bool:
+    """Send a request, unless its table is not ready; returns whether it was sent. A request that may have been sent
+    before may be refused."""
     if await _status(region, request) not in (None, "ACTIVE"):
         return False
     try:
@@ -180,7 +193,8 @@ async def _is_done(region: Region, request: Request) -> bool:
     except ApiError as error:
         if error.code == "ContinuousBackupsUnavailableException":  # for some time after the table's creation
             return False
-        _log.error("%s: %s", _subject(request), error.message or error.code)
+        if not may_repeat:
+            _log.error("%s: %s", _subject(request), error.message or error.code)
     return True
 
 

@@ -1,6 +1,6 @@
-"""The file as a mapping or a list. Scalars of YAML stay texts: `resources` gives them their types.
+"""Read a file as a mapping or a list. Scalars of YAML stay texts; `resources` gives them their types.
 
-An anchor of YAML is one object wherever it is used, so a short file may be a huge document: `check` counts.
+A YAML anchor can be used many times, so a short file may be a huge document: `check` limits its size.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ DEEPEST = 64
 
 
 class BadTemplate(Exception):
-    """Its text is the reason, in one line."""
+    """The file is invalid. The text is the reason, in one line."""
 
 
 def load(path: Path) -> Any:

@@ -1,7 +1,8 @@
-"""AWS::DynamoDB::GlobalTable as the parts of an ordinary table, its replicas, and its auto scaling.
+"""Convert an AWS::DynamoDB::GlobalTable to an ordinary table, its replicas, and its auto scaling.
 
-A property stands where it differs between replicas: writes at the global table, reads at each replica. The table here
-is the replica of the server's region; if the template names none there, the settings are those of the first replica.
+Properties that may differ between replicas (such as reads) belong to each replica, others (such as writes) to the
+global table. The table here is the replica of the server's region; if the template names none there, the settings are
+those of the first replica.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Parts:
     table: Body
     """The properties of an AWS::DynamoDB::Table."""
     replicas: list[str]
-    """In other regions."""
+    """The replicas in other regions."""
     scaling: list[tuple[Body, Body | None]] = field(default_factory=list)
     """Each a target, with its policy."""
     unsupported: list[str] = field(default_factory=list)

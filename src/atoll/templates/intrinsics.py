@@ -1,4 +1,5 @@
-"""The functions of CloudFormation, with parameters at their defaults, conditions, mappings and names of resources."""
+"""Resolve the functions of CloudFormation, with conditions, mappings, names of resources, and parameters at their
+defaults."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from typing import Any
 from atoll.templates.documents import BadTemplate
 
 NO_VALUE = object()
-"""What `AWS::NoValue` means: the member is left out."""
+"""The value of `AWS::NoValue`, which omits the member."""
 
 _NAMES = {
     "AWS::DynamoDB::Table": "TableName",
@@ -188,7 +189,7 @@ class Resolver:
 
 
 def _text(value: Any) -> str:
-    """As CloudFormation writes scalars into texts."""
+    """A scalar as CloudFormation writes it into a text."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (dict, list)) or value is NO_VALUE or value is None:

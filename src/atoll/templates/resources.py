@@ -1,4 +1,4 @@
-"""The requests that make what a template declares, each with the types of the operation's shape."""
+"""The requests that create the resources of a template, with values of the types in the operation's shape."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class DeclaredTable:
 class Declared:
     tables: list[DeclaredTable] = field(default_factory=list)
     scaling: list[Request] = field(default_factory=list)
-    """Of tables that are made now."""
+    """The scaling requests of tables that are created now."""
     unsupported: list[str] = field(default_factory=list)
     """Properties that are ignored."""
 
@@ -184,7 +184,7 @@ def _add_table(found: Declared, logical: str, name: str, given: Mapping[str, Any
 
 
 def _later(logical: str, given: Mapping[str, Any]) -> Iterator[tuple[str, Body]]:
-    """What is set once the table is there."""
+    """The settings to make once the table exists."""
     if "TimeToLiveSpecification" in given:
         ttl = mapping(given["TimeToLiveSpecification"], f"{logical}.TimeToLiveSpecification")
         if _text(ttl.get("Enabled", "true")).lower() != "false":

@@ -49,7 +49,8 @@ class Fault:
         return self._injected if shown is None else int(shown["injected"])
 
     def _shown(self) -> dict[str, Any] | None:
-        """None if the rule is gone, perhaps because the server's state was restored."""
+        """The rule as the server shows it; None if it was removed, for example because the server's state was
+        restored."""
         return next((one for one in self._server.show_faults() if one["id"] == self._id), None)
 
 

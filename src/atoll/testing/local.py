@@ -256,11 +256,11 @@ class LocalServer:
         return Fault(self, fault, rule)
 
     def change_faults(self, change: admin.Body) -> admin.Body:
-        """As `POST /_atoll/faults`."""
+        """Change the faults, as `POST /_atoll/faults`."""
         return self._administer(faults.change_faults, change)
 
     def show_faults(self) -> list[admin.Body]:
-        """As `GET /_atoll/faults`."""
+        """The faults, as `GET /_atoll/faults`."""
         shown: list[admin.Body] = self._administer(faults.show_faults, {})["faults"]
         return shown
 
@@ -271,11 +271,11 @@ class LocalServer:
         return Link(self, from_, to)
 
     def change_link(self, change: admin.Body) -> None:
-        """As `POST /_atoll/replication/links`."""
+        """Change a link, as `POST /_atoll/replication/links`."""
         self._administer(links.change_link, change)
 
     def show_links(self) -> list[admin.Body]:
-        """As `GET /_atoll/replication/links`."""
+        """The links, as `GET /_atoll/replication/links`."""
         shown: list[admin.Body] = self._administer(links.show_links, {})["links"]
         return shown
 

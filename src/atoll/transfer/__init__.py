@@ -1,10 +1,10 @@
-"""Tables to and from files in buckets: exports and imports as the service lays them out.
+"""Export and import tables as files in buckets, in the service's layout, and send changes to Kinesis streams.
 
-buckets     where the files are: a directory, S3 or another object store that speaks its protocol, or memory
+buckets     the buckets: directories, S3 or another object store with its protocol, or memory
 lines       an item as a line: DynamoDB JSON and Ion text
-exports     the jobs that write a table, as it was at a moment or as it changed in a window
+exports     the jobs that write a table's state at a moment, or its changes in a window
 imports     the jobs that make a table of files
-kinesis     where the streams are: Kinesis, or files of JSON lines
+kinesis     the streams: Kinesis, or files of JSON lines
 destinations   sends the changes of tables to streams
 sources     the records of files: read, expanded (compression), split and parsed (parsing) piece by piece
 """

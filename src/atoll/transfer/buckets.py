@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 DIRECTORY = "s3"
-"""In the data directory, unless the buckets are elsewhere."""
+"""The directory of buckets in the data directory, if no other place is configured."""
 READ_BYTES = 256 * 1024
 
 
@@ -71,7 +71,7 @@ def etag(body: bytes) -> str:
 
 
 class Memory:
-    """For servers that keep everything in memory. A bucket exists as soon as something was written to it."""
+    """Buckets of a server that keeps everything in memory. A bucket exists as soon as something was written to it."""
 
     def __init__(self) -> None:
         self.buckets: dict[str, dict[str, bytes]] = {}

@@ -1,4 +1,4 @@
-"""Bulk operations: what is stored of them.
+"""The stored documents of bulk operations.
 
     bulk           the operation, as long as it is listed
     bulk-output    lines of an output file that is not written yet, in the order of the records
@@ -8,24 +8,22 @@ A bulk operation puts the items of a bucket's objects into an existing table. `b
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import orjson
 
-from atoll.database import backups, documents
+from atoll.database import documents
 from atoll.database import format as fmt
-from atoll.database.records import build, plain
 from atoll.recovery import long_jobs
 from atoll.recovery.long_jobs import Document
 from atoll.storage.engine import Snapshot, Transaction
-from atoll.transfer.sources import BEGINNING, Format, Position
+from atoll.transfer.jobs import IN_PROGRESS, JobDocuments, ReadingJob
+from atoll.transfer.sources import Format
 
 KIND, OUTPUT = "bulk", "bulk-output"
 JOB = "bulk"
-IN_PROGRESS, CANCELLING = "IN_PROGRESS", "CANCELLING"
-COMPLETED, COMPLETED_WITH_ERRORS, CANCELLED, FAILED = "COMPLETED", "COMPLETED_WITH_ERRORS", "CANCELLED", "FAILED"
+CANCELLING, CANCELLED, COMPLETED_WITH_ERRORS = "CANCELLING", "CANCELLED", "COMPLETED_WITH_ERRORS"
 UNDER_WAY = (IN_PROGRESS, CANCELLING)
 STANDARD, ACCELERATED = "STANDARD", "ACCELERATED"
 ERROR, CONDITION_CHECK_FAILURE = "ERROR", "CONDITION_CHECK_FAILURE"
@@ -48,21 +46,11 @@ class Output:
     """Bytes of its lines."""
 
 
-@dataclass(frozen=True)
-class Bulk:
-    id: str
-    arn: str
+@dataclass(frozen=True, kw_only=True)
+class Bulk(ReadingJob):
     table: str
     table_id: str
-    request: Any
-    """The request's members, as they were sent."""
-    token: str
-    started_ms: int
     outputs: tuple[Output, ...]
-    status: str = IN_PROGRESS
-    ended_ms: int | None = None
-    failure: tuple[str, str] | None = None
-    """Code and message."""
     total_size: int | None = None
     """Bytes of all objects; None until the bucket was listed."""
     read: int = 0
@@ -75,14 +63,6 @@ class Bulk:
     """Bytes that were put into the table and its indexes: the kind, the name (empty for the table), the bytes."""
     paced_ms: int = 0
     """When the rate limit lets the operation go on."""
-    key: str = BEGINNING.key
-    lines: int = BEGINNING.lines
-    records: int = BEGINNING.records
-    """The position behind the records that are done."""
-
-    @property
-    def position(self) -> Position:
-        return Position(self.key, self.lines, self.records)
 
     @property
     def bucket(self) -> str:
@@ -120,19 +100,8 @@ class Bulk:
         return self.request.get("PerformanceTier") or STANDARD
 
 
-def find(snapshot: Snapshot, id_: str) -> Bulk | None:
-    document = documents.get(snapshot, KIND, id_)
-    return None if document is None else build(Bulk, document)
-
-
-def listed(snapshot: Snapshot, since_ms: int = 0) -> Iterator[Bulk]:
-    """Those that began since then, by their ids, so by the time at which they began."""
-    for document in documents.listed(snapshot, KIND, after=(backups.first_id(since_ms),)):
-        yield build(Bulk, document)
-
-
-def put(tx: Transaction, bulk: Bulk) -> None:
-    documents.put(tx, plain(bulk), KIND, bulk.id)
+_DOCUMENTS = JobDocuments(KIND, Bulk)
+find, listed, put = _DOCUMENTS.find, _DOCUMENTS.listed, _DOCUMENTS.put
 
 
 def begin(tx: Transaction, bulk: Bulk) -> None:

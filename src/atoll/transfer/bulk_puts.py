@@ -1,8 +1,8 @@
 """The steps of bulk operations that put items.
 
-Each step stores the effects of the next records together with the position behind them, the counts, and the lines of
-the output files. So an operation that was interrupted goes on there; no record is put or counted twice. A record may
-have a ConditionExpression, with its names and values, beside its Item. A record that fails does not stop the others.
+Each step stores the effects of the next records together with the position after them, the counts, and the lines of the
+output files. So an interrupted operation resumes there; no record is put or counted twice. Besides its Item, a record
+may have a ConditionExpression with its names and values. A record that fails does not stop the others.
 
     PREFIX/AWSDynamoDB/ID/_started                          empty; written first, to see whether the bucket takes it
     PREFIX/AWSDynamoDB/ID/error/NAME.json.gz                a line for each record that is invalid
@@ -53,12 +53,13 @@ from atoll.transfer.bulk import (
     Output,
 )
 from atoll.transfer.exports import FILE_BYTES, file_name
+from atoll.transfer.jobs import COMPLETED, FAILED
 from atoll.transfer.sources import Batch, Reading, Record
 
 _log = logging.getLogger(__name__)
 
 ATTEMPTS = 3
-"""To go on with a bucket that cannot be reached."""
+"""The pause before a bucket that cannot be reached is tried again."""
 REST_MS = 10_000
 """The longest rest after a step: the clock may have been moved, or the machine suspended, during the step."""
 _FOLDERS = {ERROR: "error", CONDITION_CHECK_FAILURE: "condition-check-failure"}
@@ -166,10 +167,10 @@ class BulkPutter:
             if current.status == CANCELLING:
                 status, failure = operations.CANCELLED, failure or ("CANCELLED", errors.CANCELLED)
             elif failure is not None:
-                status = operations.FAILED
+                status = FAILED
                 _log.warning("a bulk operation failed: %s", text, extra={"table": one.table})
             else:
-                status = operations.COMPLETED_WITH_ERRORS if current.failed else operations.COMPLETED
+                status = operations.COMPLETED_WITH_ERRORS if current.failed else COMPLETED
             operations.end(tx, replace(current, status=status, ended_ms=stamp.now_ms, failure=failure))
 
         await region.write(end)
@@ -195,7 +196,7 @@ def _table(region: Region, snapshot: Any, one: Bulk) -> Table:
 
 @dataclass(slots=True)
 class _Effects:
-    """Of one batch."""
+    """The effects of one batch of records."""
 
     units: float = 0.0
     failed: int = 0

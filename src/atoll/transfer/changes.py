@@ -32,7 +32,7 @@ from atoll.transfer.lines import Record
 class Window(NamedTuple):
     from_ms: int
     to_ms: int
-    """The first millisecond behind the window."""
+    """The first millisecond after the window."""
 
 
 @dataclass(slots=True)
@@ -57,7 +57,7 @@ class Batch(NamedTuple):
 
 
 def collect(tx: Transaction, space: int, source: Source, position: Position, window: Window) -> Batch:
-    """Read on in the log; if it is read to its end, return the next items. Raises `LogTrimmed`."""
+    """Read the next part of the log; at its end, return the next items. Raises `LogTrimmed`."""
     batch = cursor.read(tx, source.scope, Cursor(position.log), CHANGES, PIECE_BYTES)
     if batch.missed:
         raise LogTrimmed

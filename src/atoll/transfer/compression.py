@@ -1,4 +1,4 @@
-"""Expand compressed objects piece by piece, in bounded memory however well they are compressed."""
+"""Expand compressed objects piece by piece, in bounded memory for any compression ratio."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from isal import igzip_lib, isal_zlib
 OUTPUT_BYTES = 256 * 1024
 _FAULT: Any = igzip_lib.IsalError
 _ZSTD_INPUT_BYTES = 512
-"""A block has 4 bytes at least and becomes 128 KiB at most: so much input becomes 16 MiB at most."""
+"""The bytes of one piece of input. A block has at least 4 bytes and becomes at most 128 KiB, so a piece becomes at most
+16 MiB."""
 
 
 class Unreadable(Exception):
@@ -18,7 +19,7 @@ class Unreadable(Exception):
 
 
 class Expansion(Protocol):
-    """Of one object."""
+    """The expansion of one object."""
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Raises `Unreadable`."""

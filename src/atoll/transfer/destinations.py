@@ -1,8 +1,8 @@
 """Send the changes of tables to Kinesis streams.
 
-A step takes the next changes of one table from its log, sends their records, and stores the position behind them. If a
-step is interrupted, or the stream does not take the records, they are sent again: records may come twice, none is left
-out. The same steps end the transitional states of destinations. The steps of different destinations run side by side.
+A step takes the next changes of one table from its log, sends their records, and stores the position after them. If a
+step is interrupted, or the stream refuses the records, they are sent again: records may arrive twice, but none is lost.
+The same steps end the transitional states of destinations. Steps of different destinations run concurrently.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any
 import orjson
 
 from atoll import arns
+from atoll.capacity.units import write_units
 from atoll.clock import Stamp
 from atoll.database import catalog, destination_positions
 from atoll.database import destination as states
@@ -55,11 +56,11 @@ RECORD_BYTES = 1024**2
 """A record with more bytes is skipped."""
 ATTEMPTS = 6
 WAIT_S = 0.1
-"""Before the second attempt to send throttled records; it doubles with each."""
+"""The pause before the second attempt to send throttled records; it doubles with each attempt."""
 RETRY_S = 5.0
-"""From a failure to the next attempt."""
+"""The pause between a failure and the next attempt."""
 FOLLOW_S = 0.25
-"""Between two looks for commits of other processes."""
+"""The interval between two checks for commits of other processes."""
 LOOK_AGAIN_S = 2.0
 SETTLE_S = 5.0
 """How long `settle` waits for streams that do not answer."""
@@ -121,7 +122,7 @@ class Sender:
         return any(not task.cancelled() and task.result() for task in done)
 
     async def stop(self) -> None:
-        """What was being sent is sent again after the restart."""
+        """Cancel sending; pending records are sent again after the restart."""
         self._stopping = True
         self.wake()
         for task in self._running.values():
@@ -235,17 +236,24 @@ class Sender:
         fitting = [one for one in records if len(one.json) <= RECORD_BYTES]
         if len(fitting) < len(records):
             _log.warning("changes of more than 1 MB were not sent to Kinesis", extra={"table": table.name})
-        await self._put(destination, fitting)
+        if batch.changes:
+            age_ms = self._region.clock.now_ms() - min(change.written_ms for _, _, change in batch.changes)
+            self._region.meter.sent(table.name).waited(age_ms)
+        await self._put(table, destination, fitting)
+        if batch.changes or batch.missed:
+            lost = len(records) - len(fitting) + batch.missed
+            self._region.meter.sent(table.name).ended(_units(records, batch), lost)
         if batch.changes or batch.missed:
             await self._region.write(lambda tx, stamp: self._store(tx, table, destination, batch))
         return batch.caught_up
 
-    async def _put(self, destination: Destination, records: Sequence[Data]) -> None:
+    async def _put(self, table: Table, destination: Destination, records: Sequence[Data]) -> None:
         assert self._streams is not None
         wait_s, left = WAIT_S, list(records)
         for _ in range(ATTEMPTS):
             if left:
                 left = await self._streams.put(destination.stream, left)
+                self._region.meter.sent(table.name).throttled += len(left)
             if not left:
                 return
             await asyncio.sleep(wait_s)
@@ -260,6 +268,15 @@ class Sender:
     def _data(self, table: Table, destination: Destination, change: ChangeRow) -> Data:
         partition = md5(table.keys.encode(orjson.loads(change.keys)), usedforsecurity=False).hexdigest().upper()
         return Data(partition, orjson.dumps(record(self._region.name, table.name, destination.precision, change)))
+
+
+def _units(records: Sequence[Data], batch: Batch) -> list[float]:
+    """The units of change data capture of each record that was sent: a unit for each KB of the greater image."""
+    return [
+        write_units(max(change.old_size, change.new_size))
+        for one, (_, _, change) in zip(records, batch.changes, strict=True)
+        if len(one.json) <= RECORD_BYTES
+    ]
 
 
 def record(region: str, table: str, precision: str | None, change: ChangeRow) -> dict[str, Any]:

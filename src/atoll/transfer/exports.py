@@ -1,9 +1,9 @@
 """Exports of a table into a bucket: the whole table at a moment, or its changes in a window.
 
-An export is a document, and a job while it is under way. A step of the job reads so many rows at most, whatever its
-filter takes. Once the lines of a data file are complete, a step writes the file and stores how far it came, together
-with the file's line of the manifest. An interrupted file is begun again. The name of a file follows from its number, so
-a step that runs again writes the same object. The manifests are written last.
+An export is a document, and a long job until it ends. A step of the job reads a limited number of rows, whether its
+filter keeps them or not. When the lines of a data file are complete, a step writes the file and stores its position,
+together with the file's line of the manifest. An interrupted file is begun again. The name of a file follows from its
+number, so a step that runs again writes the same object. The manifests are written last.
 
     PREFIX/AWSDynamoDB/ID/_started, manifest-files.json, manifest-files.md5, manifest-summary.json, manifest-summary.md5
     PREFIX/AWSDynamoDB/ID/data/NAME.json.gz    the whole table
@@ -16,51 +16,47 @@ import asyncio
 import base64
 import hashlib
 import logging
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
 
 import orjson
 from isal import igzip
 
 from atoll import limits
 from atoll.clock import Stamp
-from atoll.database import backups, documents, moment
+from atoll.database import documents, moment
 from atoll.database import format as fmt
-from atoll.database.records import build, plain
 from atoll.database.region import Region
 from atoll.recovery import copies
 from atoll.recovery.copies import Copy
 from atoll.recovery.long_jobs import Document
-from atoll.storage.engine import Snapshot, Transaction
+from atoll.storage.engine import Transaction
 from atoll.transfer import changes
 from atoll.transfer.buckets import Buckets, NoSuchBucket, Unreachable, no_such_bucket
 from atoll.transfer.filters import Filter
+from atoll.transfer.jobs import COMPLETED, FAILED, Job, JobDocuments
 from atoll.transfer.lines import ion_line, item_line, json_line
 
 _log = logging.getLogger(__name__)
 
 KIND, FILES = "export", "export-file"
 JOB = "export"
-IN_PROGRESS, COMPLETED, FAILED = "IN_PROGRESS", "COMPLETED", "FAILED"
 FULL, INCREMENTAL = "FULL_EXPORT", "INCREMENTAL_EXPORT"
 JSON, ION = "DYNAMODB_JSON", "ION"
 NEW_IMAGE, BOTH_IMAGES = "NEW_IMAGE", "NEW_AND_OLD_IMAGES"
 
 FILE_BYTES = 8 * 1024 * 1024
-"""A data file ends when its lines have so many bytes."""
+"""A data file ends when its lines have this many bytes,"""
 FILE_ROWS = 200_000
-"""Or when so many rows were read for it."""
+"""or when this many rows were read for it."""
 STEP_ROWS = 5_000
-"""Of one step, and those of one more piece."""
+"""The rows of one step, which may exceed this by one piece."""
 BILLED_LEAST_BYTES = 10_000_000
-"""Of an incremental export."""
+"""The least bytes that an incremental export is billed for."""
 
 
-@dataclass(frozen=True)
-class Export:
-    id: str
+@dataclass(frozen=True, kw_only=True)
+class Export(Job):
     table: str
     table_arn: str
     table_id: str
@@ -68,23 +64,15 @@ class Export:
     format: str
     bucket: str
     prefix: str
-    started_ms: int
-    token: str
-    request: Any
-    """The request's members, as they were sent."""
     moment_ms: int | None = None
-    """Of the whole table."""
+    """The moment of an export of the whole table."""
     from_ms: int | None = None
     to_ms: int | None = None
     """The window of an incremental export, without its end."""
     view: str | None = None
-    status: str = IN_PROGRESS
-    ended_ms: int | None = None
-    failure: tuple[str, str] | None = None
-    """Code and message."""
     items: int = 0
     size: int = 0
-    """Of the items, in bytes by the published formula."""
+    """The size of the items, in bytes by the published formula."""
     files: int = 0
     least_files: int = 1
     """One for each partition."""
@@ -99,19 +87,8 @@ class Export:
         return f"{self.root}{self.id}/manifest-summary.json"
 
 
-def find(snapshot: Snapshot, id_: str) -> Export | None:
-    document = documents.get(snapshot, KIND, id_)
-    return None if document is None else build(Export, document)
-
-
-def listed(snapshot: Snapshot, since_ms: int = 0) -> Iterator[Export]:
-    """Those that began since then, by their ids, so by the time at which they began."""
-    for document in documents.listed(snapshot, KIND, after=(backups.first_id(since_ms),)):
-        yield build(Export, document)
-
-
-def put(tx: Transaction, export: Export) -> None:
-    documents.put(tx, plain(export), KIND, export.id)
+_DOCUMENTS = JobDocuments(KIND, Export)
+find, listed, put = _DOCUMENTS.find, _DOCUMENTS.listed, _DOCUMENTS.put
 
 
 # The job
@@ -154,7 +131,7 @@ class Exporter:
             await self._fail(region, copy, export, "UNKNOWN", "The table was deleted")
 
     async def _go_on(self, region: Region, copy: Copy, export: Export) -> None:
-        """Read on, and write the data file if it is complete then."""
+        """Read the next rows, and write the data file if that completes it."""
         file = self._files.pop(export.id, None)
         if file is None or file.copy != copy:
             assert copy.position is not None
@@ -292,9 +269,9 @@ def _summary(region: Region, export: Export, files_key: str) -> Document:
 @dataclass(slots=True)
 class _Collected:
     copy: Copy
-    """As it is stored now."""
+    """The job's document, as it is stored now."""
     position: moment.Position
-    """Behind these lines."""
+    """The position after these lines."""
     lines: bytes
     items: int
     size: int

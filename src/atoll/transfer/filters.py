@@ -1,4 +1,4 @@
-"""The FilterSpecification of an export: which items it takes, and which of their attributes."""
+"""The FilterSpecification of an export: it selects items, and attributes of them."""
 
 from __future__ import annotations
 

@@ -1,73 +1,52 @@
 """Imports of the objects of a bucket into a new table.
 
-An import is a document, and a job while it is under way. The first step of the job looks at the bucket and makes the
+An import is a document, and a long job until it ends. The first step of the job checks the bucket and creates the
 table, which stays CREATING until the last step. Each other step stores the next records together with the position
-behind them and the counts. So an import that was interrupted goes on there, and counts nothing twice.
+after them and the counts. So an interrupted import resumes there, and counts nothing twice.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import orjson
 
 from atoll import limits
 from atoll.clock import Stamp
-from atoll.database import backups, catalog, documents, writes
+from atoll.database import catalog, documents, writes
 from atoll.database.log import shards
-from atoll.database.records import build, plain
 from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.errors import imports as errors
 from atoll.recovery import long_jobs
 from atoll.recovery.long_jobs import Document
-from atoll.storage.engine import Snapshot, Transaction
+from atoll.storage.engine import Transaction
 from atoll.transfer.buckets import Buckets, NoSuchBucket, Unreachable, no_such_bucket
+from atoll.transfer.jobs import COMPLETED, FAILED, JobDocuments, ReadingJob
 from atoll.transfer.parsing import CSV
-from atoll.transfer.sources import BEGINNING, Batch, Format, Position, Reading, Record
+from atoll.transfer.sources import Batch, Format, Reading, Record
 
 _log = logging.getLogger(__name__)
 
 KIND = JOB = "import"
-IN_PROGRESS, COMPLETED, FAILED = "IN_PROGRESS", "COMPLETED", "FAILED"
 FOREVER_MS = 1 << 53
 LOGGED_ERRORS = 1_000
-"""Of one import. All are counted."""
+"""The errors of one import that are logged. All are counted."""
 ATTEMPTS = 3
-"""To read on in a bucket that cannot be reached."""
+"""The pause before a bucket that cannot be reached is tried again."""
 
 
-@dataclass(frozen=True)
-class Import:
-    id: str
-    arn: str
+@dataclass(frozen=True, kw_only=True)
+class Import(ReadingJob):
     table: Table
-    """As it will be; its spaces are chosen when it is made."""
-    request: Any
-    """The request's members, as they were sent."""
-    token: str
-    started_ms: int
-    status: str = IN_PROGRESS
-    ended_ms: int | None = None
-    failure: tuple[str, str] | None = None
-    """Code and message."""
+    """The table to create; its spaces are chosen at its creation."""
     has_table: bool = False
     processed: int = 0
     imported: int = 0
     errors: int = 0
     size: int = 0
-    """Of the records, expanded."""
-    key: str = BEGINNING.key
-    lines: int = BEGINNING.lines
-    records: int = BEGINNING.records
-    """The position behind the records that are done."""
-
-    @property
-    def position(self) -> Position:
-        return Position(self.key, self.lines, self.records)
+    """The bytes of the records, expanded."""
 
     @property
     def bucket(self) -> str:
@@ -93,19 +72,8 @@ class Import:
         return Format(name, compression, options.get("Delimiter") or ",", options.get("HeaderList"), types)
 
 
-def find(snapshot: Snapshot, id_: str) -> Import | None:
-    document = documents.get(snapshot, KIND, id_)
-    return None if document is None else build(Import, document)
-
-
-def listed(snapshot: Snapshot, since_ms: int = 0) -> Iterator[Import]:
-    """Those that began since then, by their ids, so by the time at which they began."""
-    for document in documents.listed(snapshot, KIND, after=(backups.first_id(since_ms),)):
-        yield build(Import, document)
-
-
-def put(tx: Transaction, one: Import) -> None:
-    documents.put(tx, plain(one), KIND, one.id)
+_DOCUMENTS = JobDocuments(KIND, Import)
+find, listed, put = _DOCUMENTS.find, _DOCUMENTS.listed, _DOCUMENTS.put
 
 
 def begin(tx: Transaction, one: Import) -> None:
@@ -245,7 +213,7 @@ async def _end(region: Region, one: Import, code: str = "", text: str = "") -> N
 
 
 def _log_error(one: Import, record: Record) -> None:
-    """In the form of the service's log of imports."""
+    """Log an error in the form of the service's log of imports."""
     pointer = {"bucket": one.bucket, "key": record.key, "itemIndex": record.number}
     message = {"itemS3Pointer": pointer, "importArn": one.arn, "errorMessages": [record.error]}
     _log.warning("%s", orjson.dumps(message).decode())

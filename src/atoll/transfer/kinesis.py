@@ -1,4 +1,4 @@
-"""Kinesis streams, and what takes their place: a directory with a file of JSON lines for each stream.
+"""Write to Kinesis streams, or to a directory with a file of JSON lines for each stream.
 
     file:///PATH             PATH/REGION/STREAM.jsonl, to which each record is appended as a line
     https://ENDPOINT         Kinesis' protocol, with the credentials of the usual environment variables

@@ -50,7 +50,7 @@ def _name(name: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    """As JSON escapes it, without the quotes."""
+    """The text as JSON escapes it, without the quotes."""
     return orjson.dumps(text)[1:-1].decode()
 
 

@@ -1,22 +1,20 @@
-"""The lines of an object, and the items in them: DynamoDB JSON, Ion and CSV.
+"""Split objects into lines, and parse the items in them: DynamoDB JSON, Ion and CSV.
 
-A line that cannot be parsed raises `Unparsable`: the rest of its object cannot be trusted. Only then is the line's
-content looked at: a record without an item raises `ApiError`, as an invalid item does later. A line is bounded in
-length; for a longer one `Lines` returns None, since no item is as long.
+A line that cannot be parsed raises `Unparsable`: the rest of its object cannot be trusted. A parsed record without an
+item raises `ApiError`, as an invalid item does later. For a line that is longer than any item, `Lines` returns None.
 """
 
 from __future__ import annotations
 
 import re
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from functools import partial
 from io import BytesIO
 from typing import Any, Protocol
 
 import orjson
 
+from atoll.attribute_values import Unfit, attribute_value
 from atoll.errors import imports as errors
 from atoll.errors import values as value_errors
 from atoll.model import pieces
@@ -32,7 +30,7 @@ _UTF8_MARK = b"\xef\xbb\xbf"
 
 
 class Unparsable(Exception):
-    """Its text is the reason."""
+    """A line cannot be parsed; the text is the reason."""
 
 
 # Lines
@@ -109,7 +107,7 @@ class Rows(Lines):
 
 
 class Parser(Protocol):
-    """Of one object."""
+    """Parses the lines of one object."""
 
     def parse(self, line: bytes) -> Any | None:
         """The record of a line, still unchecked: a mapping with an Item. None if the line has no record. Raises
@@ -175,25 +173,17 @@ class IonParser:
         return {str(name): self._value(value) for name, value in struct.items()}
 
     def _value(self, value: Any) -> dict[str, Any]:
-        if value is None:
-            return {"NULL": True}
+        try:
+            return attribute_value(value, self._special)
+        except Unfit as unfit:
+            raise errors.ion_type(str(unfit)) from None
+
+    def _special(self, value: Any) -> dict[str, Any] | None:
         if getattr(value, "ion_annotations", ()):
             return self._set(value)
         if getattr(value, "ion_type", None) in self._unknown:
             raise errors.ion_type(value.ion_type.name.lower())
-        if isinstance(value, str):
-            return {"S": str(value)}
-        if isinstance(value, bool):
-            return {"BOOL": value}
-        if isinstance(value, (int, float, Decimal)):
-            return {"N": str(value)}
-        if isinstance(value, bytes):
-            return {"B": b64encode(value).decode()}
-        if isinstance(value, list):
-            return {"L": [self._value(member) for member in value]}
-        if isinstance(value, Mapping):
-            return {"M": self._struct(value)}
-        raise errors.ion_type(type(value).__name__)
+        return None
 
     def _set(self, value: Any) -> dict[str, Any]:
         kind = str(value.ion_annotations[0].text)

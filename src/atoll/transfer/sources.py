@@ -1,6 +1,6 @@
-"""The records of an import: what its objects contain, in the order of their keys, from a position on.
+"""Read the records in the objects of an import, in the order of the objects' keys, from a position on.
 
-Memory is bounded whatever the objects contain: they are read, expanded and split piece by piece. A position names an
+Memory is bounded for any objects: they are read, expanded and split piece by piece. A position names an
 object and counts its lines, so a reading that begins in the middle of an object reads it again up to there.
 """
 
@@ -43,23 +43,23 @@ from atoll.transfer.parsing import (
 
 RECORDS = 100
 TURN_RECORDS = 25
-"""Between two turns of the event loop."""
+"""The records that are processed between two turns of the event loop."""
 PIECE_BYTES = 512 * 1024
 LEAST_LOAD = 64
-"""Even an empty line takes as long as so many bytes."""
+"""Even an empty line takes as long as this many bytes."""
 OBJECT_LOAD = 8 * 1024
-"""And so does opening an object, even an empty one."""
+"""Opening an object, even an empty one, takes as long as this many bytes."""
 ASIDE_BYTES = 32 * 1024
 """A longer line is parsed in a thread."""
 
 
 class Position(NamedTuple):
     key: str
-    """Of an object; all objects before it are done."""
+    """The key of an object; all objects before it are done."""
     lines: int
-    """Of this object that are done, or `ALL`."""
+    """The lines of this object that are done, or `ALL`."""
     records: int
-    """In these lines."""
+    """The records in these lines."""
 
 
 ALL = 1 << 53
@@ -69,22 +69,22 @@ BEGINNING = Position("", 0, 0)
 
 class Record(NamedTuple):
     key: str
-    """Of the object."""
+    """The key of the object."""
     number: int
-    """In the object, from 0. The header of a CSV file has none."""
+    """The number of the record in the object, from 0. The header of a CSV file has none."""
     row_key: bytes
     image: Image | None
     condition: Condition | None = None
     error: str = ""
-    """Why there is no image."""
+    """The reason why there is no image."""
 
 
 class Batch(NamedTuple):
     records: list[Record]
     position: Position
-    """Behind them."""
+    """The position after them."""
     size: int
-    """Of their lines, in bytes."""
+    """The size of their lines, in bytes."""
     read: int
     """Bytes of the objects up to the position, as they are stored; those that were read ahead count."""
     is_last: bool
@@ -97,9 +97,9 @@ class Format:
     delimiter: str = ","
     header: Sequence[str] | None = None
     types: Mapping[str, str] | None = None
-    """Of CSV columns that are no strings."""
+    """The types of CSV columns that are no strings."""
     has_conditions: bool = False
-    """Whether a record may have a ConditionExpression beside its Item."""
+    """Whether a record may have a ConditionExpression besides its Item."""
 
     def parser(self) -> Parser:
         if self.name == CSV:
@@ -220,7 +220,7 @@ class _Object:
             yield lines.finish()
 
     async def fill(self) -> int:
-        """Read on, perhaps to more lines; returns how much that was."""
+        """Read the next piece, which may give more lines; returns the bytes of work that gave none."""
         found = await anext(self._found, None)
         if found is None:
             self.is_ended = True
@@ -229,7 +229,7 @@ class _Object:
         return 0 if found else OUTPUT_BYTES
 
     def fault(self) -> Record | None:
-        """At the end of the lines: what is wrong with the object."""
+        """The fault of the object, at the end of its lines; None if there is none."""
         return self._failed(self._fault) if self._fault else None
 
     def _failed(self, reason: str) -> Record:

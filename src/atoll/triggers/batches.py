@@ -156,7 +156,7 @@ class BatchOutcome:
 
     payload: bytes
     error: str | None = None
-    """"Unhandled" if the function failed."""
+    """One of "Unhandled" if the function failed."""
 
 
 def decide(policy: Policy, lane: Lane, gathered: Gathered, now_ms: int) -> Action:
@@ -205,7 +205,7 @@ def _fresh(policy: Policy, records: Sequence[Record], gathered: Gathered, window
 
 
 def _first_batch(policy: Policy, records: Sequence[Record]) -> Sequence[Record]:
-    """As many records as fit into one invocation; at least one."""
+    """The records that fit into one invocation; at least one."""
     size = count = 0
     for record in records[: policy.batch_size]:
         size += len(record.json) + 1

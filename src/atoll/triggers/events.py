@@ -1,4 +1,4 @@
-"""The JSON that functions and destinations get: Lambda's event for DynamoDB Streams, and its report of a failed batch.
+"""Write the JSON for functions and destinations: Lambda's event for DynamoDB Streams, and its report of a failed batch.
 
     {"Records": [record, ...]}
 

@@ -99,7 +99,7 @@ def create(tx: Transaction, region: Region, mapping: Mapping, now_ms: int, since
 
 
 def check_unique(snapshot: Snapshot, mapping: Mapping) -> None:
-    """At most one mapping connects a stream to a function."""
+    """Check that at most one mapping connects a stream to a function."""
     for other in listed(snapshot):
         same = (other.stream_arn, other.function) == (mapping.stream_arn, mapping.function)
         if same and other.uuid != mapping.uuid:

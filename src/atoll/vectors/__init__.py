@@ -2,7 +2,7 @@
 
     searching  one search: finds candidates, reads their entries, scores them exactly
     searchers  the memories of a region's indexes: loaded, caught up, dropped
-    memory     what a process keeps of one index: codes and hashes, by which it finds candidates
+    memory     the codes and hashes of one index in a process's memory, which find candidates
     codes      vectors as 8-bit integers, and approximate distances between them
     scan       candidates from a scan of the entries, for an index that is too large for memory
     distances  the three distance functions

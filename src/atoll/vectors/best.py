@@ -8,9 +8,10 @@ from typing import NamedTuple
 from atoll.database.region import Region
 from atoll.database.vectors import rows
 from atoll.database.vectors.definition import VectorIndex
+from atoll.slices import Slices
 from atoll.storage.engine import Snapshot
 from atoll.vectors import codes, scan
-from atoll.vectors.candidates import Candidates, Pauses
+from atoll.vectors.candidates import Candidates
 from atoll.vectors.distances import Matrix
 from atoll.vectors.scan import Conditions, Entry
 
@@ -87,10 +88,10 @@ async def read_entries(region: Region, keys: list[bytes], sizes: list[int]) -> l
 
 
 async def _parts(region: Region, keys: list[bytes], sizes: list[int]) -> AsyncIterator[list[Entry]]:
-    pauses = Pauses()
+    slices = Slices()
     for part in scan.parts(keys, sizes):
         yield await region.read(lambda snapshot, part=part: _entries(snapshot, part))  # type: ignore[misc]
-        await pauses.pause()
+        await slices.pause()
 
 
 def _entries(snapshot: Snapshot, keys: list[bytes]) -> list[Entry]:

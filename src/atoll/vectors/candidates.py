@@ -6,10 +6,8 @@ entries of the candidates and scores them exactly (see `searching`).
 
 from __future__ import annotations
 
-import asyncio
 from typing import NamedTuple, Protocol
 
-from atoll.clock import monotonic_ns
 from atoll.vectors.distances import Matrix, Scores
 from atoll.vectors.scan import Conditions
 
@@ -29,15 +27,3 @@ class Source(Protocol):
     async def candidates(self, query: Matrix, wanted: Conditions, most: int) -> Candidates | None:
         """The nearest entries that fit, about so many, after all changes that the search must see. None if the source
         cannot tell."""
-
-
-class Pauses:
-    """Lets other requests run between two pieces of work, when it has worked for 2 ms."""
-
-    def __init__(self) -> None:
-        self._until_ns = monotonic_ns() + 2_000_000
-
-    async def pause(self) -> None:
-        if monotonic_ns() >= self._until_ns:
-            await asyncio.sleep(0)
-            self._until_ns = monotonic_ns() + 2_000_000

@@ -1,14 +1,15 @@
 """Vectors as 8-bit codes: a quarter of the memory, and fast to compare with a query.
 
-A code is a vector divided by its scale, the greatest of its elements over 127, and rounded. The product of two vectors
-is about that of their codes times both scales. numkong computes it for many codes at once with the processor's
-instructions for 8-bit integers.
+A code is a vector divided by its scale (its greatest element / 127) and rounded. The product of two vectors is
+approximately the product of their codes times both scales. numkong computes it for many codes at once with the
+processor's instructions for 8-bit integers.
 
-Codes are made of vectors seen from an origin near their middle: they are shorter, so the errors are smaller. What the
-origin adds to a product is kept exactly: a·b = a'·b' + a'·o + b'·o + o·o for a = a' + o and b = b' + o.
+Codes are made of vectors relative to an origin near their mean: such vectors are shorter, so the errors are smaller.
+The terms of the origin in a product are computed exactly: a·b = a'·b' + a'·o + b'·o + o·o for a = a' + o and b = b' +
+o.
 
-From the product follows an approximate *rank* (smaller is nearer): the score of COSINE, whose vectors have length 1
-here, the square of that of EUCLIDEAN, and the negative one of DOT_PRODUCT.
+The product gives an approximate *rank* (smaller is nearer): for COSINE the score (its vectors are normalized here), for
+EUCLIDEAN the square of the score, for DOT_PRODUCT the negative score.
 """
 
 from __future__ import annotations

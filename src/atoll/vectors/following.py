@@ -8,9 +8,10 @@ from typing import NamedTuple
 from atoll.database.region import Region
 from atoll.database.vectors import rows
 from atoll.database.vectors.definition import VectorIndex
+from atoll.slices import Slices
 from atoll.storage.engine import Snapshot
 from atoll.vectors import scan
-from atoll.vectors.candidates import Candidates, Pauses
+from atoll.vectors.candidates import Candidates
 from atoll.vectors.distances import Matrix
 from atoll.vectors.memory import Memory
 from atoll.vectors.scan import Conditions
@@ -62,7 +63,7 @@ class Followed:
 
     async def follow(self, region: Region, number: int) -> bool:
         """Apply the changes up to this number. Returns False if the log does not have them."""
-        pauses = Pauses()
+        slices = Slices()
         while self.position < number:
             piece = await changes(region, self.memory.index, self.position)
             if piece is None or piece.number < number:
@@ -70,15 +71,15 @@ class Followed:
             self.memory.remove(piece.gone)
             for part in scan.parts(piece.changed, [len(row) for _, row in piece.changed]):
                 self.memory.put(part)
-                await pauses.pause()
+                await slices.pause()
             self.position = piece.until
         return True
 
     async def candidates(self, query: Matrix, wanted: Conditions, most: int) -> Candidates:
         """Of the entries in the memory."""
-        pauses = Pauses()
+        slices = Slices()
         for candidates in self.memory.candidates(query, wanted, most):
             if candidates is not None:
                 return candidates
-            await pauses.pause()
+            await slices.pause()
         raise AssertionError("no candidates")

@@ -1,7 +1,7 @@
-"""What a process keeps of the entries of one index: their codes, and hashes of the attributes that searches compare.
+"""The entries of one index in a process's memory: their codes, and hashes of the attributes that searches compare.
 
-Each entry has a slot. A retired slot is used again. The codes find candidates only: a search reads their entries from
-the store (see `searching`), so a slot may be outdated, and two values may share a hash, without harm to a result.
+Each entry has a slot; retired slots are reused. The memory only finds candidates, and a search then reads their entries
+from the store (see `searching`). So results are right even if a slot is outdated or two values have the same hash.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from atoll.vectors.scan import Conditions, Entry
 
 CHUNK = 1 << 14
 OUTGROWN, GROWTH = 1_024, 16
-"""A memory with so many entries is loaded anew when it has grown so many times."""
+"""A memory with this many entries is loaded again when it has grown by this factor."""
 _ABSENT = 0
 
 
@@ -174,11 +174,11 @@ class Memory:
 
 
 _KEY_BYTES = 250
-"""Of a key, with its places in a list and a dictionary."""
+"""The bytes of a key, with its places in a list and a dictionary."""
 
 
 def bytes_of(index: VectorIndex, entries: int) -> int:
-    """About how many bytes the memory of so many entries will take."""
+    """The approximate size in bytes of the memory of this many entries."""
     return entries * (index.dimensions + 21 + 8 * len(index.searched) + _KEY_BYTES)
 
 

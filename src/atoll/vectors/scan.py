@@ -20,7 +20,7 @@ from atoll.vectors import codes, distances
 from atoll.vectors.distances import Matrix, Scores
 
 PIECE_BYTES = 512 * 1024
-"""One snapshot reads so much, and not many more bytes."""
+"""About how many bytes one snapshot reads."""
 PIECE_ROWS = 256
 READ_ENTRIES = 16
 """Entries of unknown sizes that are read at once: 6 MB at most."""
@@ -43,7 +43,7 @@ def entries_range(index: VectorIndex, wanted: Conditions) -> tuple[bytes, bytes]
 
 
 def piece(snapshot: Snapshot, start: bytes, end: bytes) -> tuple[list[Entry], bytes | None]:
-    """The next entries, and where to go on."""
+    """The next entries, and the key to continue from."""
     found: list[Entry] = []
     size = 0
     for key, row in snapshot.scan(start, end, limit=PIECE_ROWS):
@@ -90,7 +90,7 @@ def scored(index: VectorIndex, found: list[Entry], query: Matrix) -> Scores:
 
 
 async def nearest(region: Region, index: VectorIndex, query: Matrix, wanted: Conditions, most: int) -> list[bytes]:
-    """The keys of the nearest entries, at most so many."""
+    """The keys of the nearest entries, at most `most`."""
     start, end = entries_range(index, wanted)
     keys: list[bytes] = []
     ranks = np.empty(0)

@@ -1,7 +1,7 @@
-"""The memories of a region's vector indexes: loaded when they are first needed, then kept up to date by each search.
+"""Keep the memories of a region's vector indexes: load them at first use, and bring them up to date in each search.
 
 A search first catches up with the index's change log to the number that its snapshot shows. So it sees every write that
-was answered before, of whichever process. Others that ask meanwhile wait for the same load.
+any process answered before. Concurrent searches wait for the same load.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from atoll.database import format as fmt
 from atoll.database.region import Region
 from atoll.database.vectors import rows
 from atoll.database.vectors.definition import VectorIndex
+from atoll.slices import Slices
 from atoll.storage.engine import Snapshot
 from atoll.vectors import memory, scan
-from atoll.vectors.candidates import Pauses
 from atoll.vectors.following import Followed
 from atoll.vectors.memory import Memory
 
@@ -63,7 +63,7 @@ class Searchers:
         position, entries = await self._region.read(begin)
         if not self._make_room(index, memory.bytes_of(index, entries)):
             return False
-        loaded, pauses = Memory(index), Pauses()
+        loaded, slices = Memory(index), Slices()
         loaded.prepare(await self._sample(index))
         start, end = fmt.space_range(index.space)
         begin_at: bytes | None = start
@@ -72,7 +72,7 @@ class Searchers:
                 lambda snapshot, at=begin_at: scan.piece(snapshot, at, end)  # type: ignore[misc]
             )
             loaded.put(found)
-            await pauses.pause()
+            await slices.pause()
         loaded.loaded()
         followed.memory, followed.position = loaded, position
         return True

@@ -1,9 +1,9 @@
-"""One search: find candidates, read their entries, check and score them exactly.
+"""Run one vector search: find candidates, read their entries, check and score them exactly.
 
-So a result is never a deleted item, nor one that no longer fits, and its score is that of the vector in the index.
+So results have no deleted items and none that no longer match, and scores are those of the vectors in the index.
 
-The candidates come from a source, which knows vectors approximately. The candidates themselves show how far its ranks
-are from the exact ones. If the last result is not nearer than the last candidate by more than that, an entry beyond may
+The candidates come from a source, which has approximate ranks. The exact ranks of the candidates show the error of the
+approximate ones. Unless the last result is nearer than the last candidate by more than this error, an entry beyond may
 be nearer, so the search takes more candidates. If they are not enough, it asks the next source. The sources are a table
 of pgvector, the codes in memory, and a scan of all entries.
 """

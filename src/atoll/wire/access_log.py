@@ -1,4 +1,4 @@
-"""The access log: a line a request, in the record shape of the log. It costs time, so it is off unless asked for."""
+"""The access log: one line per request, in the record shape of the log. It costs time, so it is off by default."""
 
 from __future__ import annotations
 

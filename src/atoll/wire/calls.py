@@ -1,11 +1,11 @@
-"""The calls of services that speak more than JSON: CloudWatch in Smithy's RPC v2 with CBOR, in the query protocol.
+"""Handle calls in other protocols than JSON: Smithy's RPC v2 with CBOR, and the query protocol (CloudWatch uses both).
 
     POST /service/GraniteServiceVersion20100801/operation/<Operation>     a CBOR map
     POST /                                                                a form with Action and Version
 
-JSON calls of the same services have an `X-Amz-Target` and take the gateway's usual path; here are only their error
-headers. An error is answered in the protocol of the request, even one for a service that Atoll lacks: a client that
-was sent here by `AWS_ENDPOINT_URL` shows its text to a person.
+JSON calls of the same services have an `X-Amz-Target` and take the gateway's usual path; this module has only their
+error headers. Errors are in the protocol of the request, even for a service that Atoll lacks: a client that
+`AWS_ENDPOINT_URL` directs here shows the text to a person.
 """
 
 from __future__ import annotations
@@ -44,9 +44,10 @@ _QUERY_CODES = {
 _FORM = b"application/x-www-form-urlencoded"
 _PATH = re.compile(rb"/service/([A-Za-z0-9_.]{1,100})/operation/([A-Za-z0-9_]{1,100})").fullmatch
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}").fullmatch
-_VERSION = re.compile(rb"(?:^|&)Version=([0-9-]{1,20})(?:&|$)").search
-_ACTION = re.compile(rb"(?:^|&)Action=([A-Za-z]{1,100})(?:&|$)").search
-_SIGNED_FOR = re.compile(rb"Credential=[^/,\s]*/[^/,\s]*/[^/,\s]*/([a-z0-9-]{1,64})/")
+# They begin with a literal, for which the library searches fast.
+_VERSION = re.compile(rb"&Version=([0-9-]{1,20})(?:&|$)").search
+_ACTION = re.compile(rb"&Action=([A-Za-z]{1,100})(?:&|$)").search
+_SIGNED_FOR = re.compile(rb"Credential=[^/,\s]{0,128}/[^/,\s]{0,64}/[^/,\s]{0,64}/([a-z0-9-]{1,64})/")
 
 BYTES = 1024 * 1024
 """Requests of these services are no larger."""
@@ -105,9 +106,12 @@ class Calls:
             found = _PATH(request.path)
             operation = None if found is None else self._paths.get((found[1].decode(), found[2].decode()))
             return None if operation is None else operation.service.signing_name
-        found = _VERSION(request.body)
+        if len(request.body) > BYTES:  # it will be refused
+            return None
+        form = b"&" + request.body
+        found = _VERSION(form)
         service = None if found is None else self._versions.get(found[1].decode())
-        action = _ACTION(request.body)
+        action = _ACTION(form)
         if action is not None and (service, action[1].decode()) in _UNSIGNED:
             return UNSIGNED
         return None if service is None else service.signing_name

@@ -1,8 +1,8 @@
 """Smithy's RPC v2 protocol with CBOR: request and answer are CBOR maps. Pure, and driven by the service's shapes.
 
-Times have the tag 1 outside and are seconds since 1970 inside: clients that check types do not read untagged numbers as
-times. Nothing but the types of the protocol is read: not the dates, regular expressions and references that the
-library knows by other tags.
+On the wire, times have the tag 1, because clients that check types do not read untagged numbers as times; internally
+they are seconds since 1970. Only the types of the protocol are read, not the dates, regular expressions and references
+that the library supports by other tags.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""HTTP requests to calls, and results or errors to the bytes of an answer. Pure: no sockets, no clock, no secrets.
+"""Decode HTTP requests to calls, and encode results or errors as the bytes of an answer. Pure: no sockets, clock or
+secrets.
 
 A call is `POST /` with `X-Amz-Target: <service>.<operation>` and a JSON object as its body; the answer is JSON with
 the same content type, its CRC-32 and a request id. Errors are `{"__type": <prefix><code>, "message": <text>}`.
@@ -26,7 +27,7 @@ from atoll.errors import ApiError, requests, values
 from atoll.errors import services as service_errors
 
 JSON = b"Content-Type: application/json\r\n"
-_TYPE_LINES = {
+TYPE_LINES: dict[bytes | None, bytes] = {
     b"application/x-amz-json-1.0": b"Content-Type: application/x-amz-json-1.0\r\n",
     b"application/x-amz-json-1.1": b"Content-Type: application/x-amz-json-1.1\r\n",
     b"application/json": JSON,
@@ -45,23 +46,32 @@ _CAPITAL_MESSAGE = frozenset(
 )
 
 
-@dataclass(slots=True, eq=False)
 class Request:
-    """One HTTP request. Header names are lower case; the values of a repeated header are joined by commas.
-    `connection` is the `Connection` header line of the answer, or empty."""
+    """One HTTP request. Header names are lower case; the values of a repeated header are joined by commas. `peer` is
+    the address of the client; `secure`: whether the request came over TLS."""
 
-    method: bytes
-    path: bytes
-    query: bytes
-    headers: dict[bytes, bytes]
-    body: bytes = b""
     connection: bytes = b""
-    peer: str = ""
-    """The address of the client."""
-    secure: bool = False
-    """Whether it came over TLS."""
+    """The `Connection` header line of the answer, or empty."""
     share: str = ""
-    """Who gets a fair share of the server with it (`Caller.share`), once the caller is known."""
+    """The caller whose fair share of the server it uses (`Caller.share`), once that is known."""
+
+    def __init__(
+        self,
+        method: bytes,
+        path: bytes,
+        query: bytes,
+        headers: dict[bytes, bytes],
+        body: bytes = b"",
+        peer: str = "",
+        secure: bool = False,
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.query = query
+        self.headers = headers
+        self.body = body
+        self.peer = peer
+        self.secure = secure
 
 
 class Joined(bytes):
@@ -100,7 +110,7 @@ def _no_object(value: Any) -> ApiError:
 
 
 def parse_large_body(body: bytes) -> large.LargeBody:
-    """As `parse_body`, in pieces: run it in a thread."""
+    """Like `parse_body`, but in pieces, to run in a thread."""
     try:
         value = large.parse_pieces(body)
     except orjson.JSONDecodeError:
@@ -112,9 +122,7 @@ def parse_large_body(body: bytes) -> large.LargeBody:
 
 def json_type(headers: Mapping[bytes, bytes]) -> bytes | None:
     """The answer's Content-Type line: the JSON type that the request declares; None for any other type."""
-    given = headers.get(b"content-type", b"")
-    line = _TYPE_LINES.get(given)
-    return _TYPE_LINES.get(given.partition(b";")[0].strip().lower()) if line is None else line
+    return TYPE_LINES.get(headers.get(b"content-type", b"").partition(b";")[0].strip().lower())
 
 
 def unserved(target: bytes) -> ApiError:

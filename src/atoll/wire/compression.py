@@ -1,6 +1,6 @@
-"""Content-Encoding: compressed requests, and answers compressed as the client's Accept-Encoding asks. Pure.
+"""Content-Encoding: expand compressed requests, and compress answers if the client's Accept-Encoding allows. Pure.
 
-The service knows `gzip` and `deflate`, which is the zlib format. A compressed answer's `x-amz-crc32` is that of the
+The service supports `gzip` and `deflate`, which is the zlib format. A compressed answer's `x-amz-crc32` is that of the
 compressed bytes.
 """
 
@@ -22,10 +22,16 @@ LEAST_BYTES = 4_096
 INLINE_BYTES = 256 * 1024
 """Larger bodies take over a few milliseconds, so they are compressed and decompressed in a thread."""
 
+INLINE_INPUT_BYTES = 64 * 1024
+"""So are larger compressed bodies, since a few bytes may be a whole member of a gzip body."""
+
 _WINDOW = {GZIP: 31, DEFLATE: 15}
 """zlib's parameter of the format."""
 
 _LEVEL = 1
+
+_INPUT_BYTES = 8 * 1024
+"""The input of a decompressor at a time: it copies the bytes after the end of its stream."""
 
 _GZIP_HEADER = b"\x1f\x8b\x08"
 _GZIP_HEADER_BYTES = 10
@@ -47,29 +53,29 @@ def coding_of(content_encoding: bytes) -> str | None:
 
 def inflate(body: bytes, coding: str, most: int = limits.REQUEST_BYTES) -> bytes | None:
     """The decompressed body; None if it has more bytes than `most`."""
-    found: list[bytes] = []
-    left = most
+    found = bytearray()
+    left, at = most, 0
     while True:
         stream = zlib.decompressobj(_WINDOW[coding])
-        try:
-            part = stream.decompress(body, left + 1)
-        except zlib.error:
-            raise Undecodable("its body is not what its Content-Encoding says") from None
-        left -= len(part)
-        if left < 0:
-            return None
-        found.append(part)
-        if not stream.eof:
-            raise Undecodable("its compressed body is incomplete")
-        body = stream.unused_data
-        if coding == DEFLATE:
-            if body:
-                raise Undecodable("more bytes follow its compressed body")
-            break
+        while not stream.eof:
+            given = body[at : at + _INPUT_BYTES]
+            if not given:
+                raise Undecodable("its compressed body is incomplete")
+            try:
+                part = stream.decompress(given, left + 1)
+            except zlib.error:
+                raise Undecodable("its body is not what its Content-Encoding says") from None
+            left -= len(part)
+            if left < 0:
+                return None
+            found += part
+            at += len(given) - len(stream.unused_data)
         # A gzip body may have several members. The service ignores anything else that follows a member.
-        if not body.startswith(_GZIP_HEADER) or len(body) < _GZIP_HEADER_BYTES:
+        if coding == DEFLATE or body[at : at + 3] != _GZIP_HEADER or len(body) - at < _GZIP_HEADER_BYTES:
             break
-    return found[0] if len(found) == 1 else b"".join(found)
+    if coding == DEFLATE and at < len(body):
+        raise Undecodable("more bytes follow its compressed body")
+    return bytes(found)
 
 
 def deflate(body: bytes, coding: str) -> bytes:
@@ -78,7 +84,7 @@ def deflate(body: bytes, coding: str) -> bytes:
 
 
 _QUALITY = re.compile(r"q= *([^;]*)")
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)")
+_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)")
 
 
 @lru_cache(256)

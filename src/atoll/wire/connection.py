@@ -1,9 +1,10 @@
-"""One HTTP/1.1 connection: hands complete requests to `answer` and writes what it returns. Nothing else.
+"""One HTTP/1.1 connection: it passes complete requests to `answer`, and writes the answers.
 
 A connection answers its requests one at a time, in order, since each may change the data that the next one reads.
 While one waits (for a commit), pipelined requests queue behind it. The connection stops reading when the queue is full
 or the client reads its answers too slowly. Answers that are ready together are written together, at the end of the
-event-loop turn. A connection runs a bounded number of requests in one turn, so that pipelining delays nobody else.
+event-loop turn. A connection runs a bounded number of requests in one turn, so that pipelining does not delay other
+clients.
 
 A request rejected while it arrives (not HTTP, too large, too slow) gets a bare status, and the connection closes. The
 server's `Memory` counts the bytes of large requests and answers.
@@ -41,7 +42,7 @@ class Owner(Limits, Protocol):
     idle_ticks: int
     request_ticks: int
     turn_requests: int
-    """How many requests a connection may run in this turn."""
+    """The requests that a connection may run in this turn."""
     draining: bool
     call_soon: Callable[[Callable[[], None]], object]
 
@@ -61,6 +62,7 @@ class Owner(Limits, Protocol):
 
 class Connection(Incoming):
     __slots__ = (
+        "_answer",
         "_held_back",
         "_later",
         "_out",
@@ -68,6 +70,7 @@ class Connection(Incoming):
         "_queue",
         "_reading",
         "_receiving",
+        "_resting",
         "_running",
         "_server",
         "_share",
@@ -96,11 +99,13 @@ class Connection(Incoming):
         self._reading = True
         self._writable = True
         self._held_back = False
+        self._resting = False
+        """Whether it reads on in the next turn: a body of many chunks takes long to read."""
         self.held = 0
         self.unread = 0
         self._share = ""
         """Of the last request."""
-        self._later = server.later
+        self._answer, self._later = server.answer, server.later
 
     # Callbacks of the transport
 
@@ -128,14 +133,21 @@ class Connection(Incoming):
     def data_received(self, data: bytes) -> None:
         if self._ending:
             return
-        self._turn = self._server.turn_requests
+        server = self._server
+        self._turn = server.turn_requests
         self._receiving = True
         self._feed(data)
         self._receiving = False
         if self._large or self.held or self._queue or len(self._body) > SMALL_BYTES:
             self._account()
+            if self._large and self._request is not None and b"transfer-encoding" in self._request.headers:
+                self._resting = True
+                self._server.call_soon(self._read_on)
             self._run_queue()
-        self._flush_soon()
+        if self._out:
+            server.flush_soon(self)
+        elif self._ending:
+            self.flush()
 
     def eof_received(self) -> bool:
         """Keep a half-closed connection open while answers are pending, if the transport supports it."""
@@ -170,27 +182,22 @@ class Connection(Incoming):
     def _run(self, request: Request) -> None:
         self._running = request
         self._turn -= 1
-        start(self._server.answer(request), self._finished, self._later)
+        start(self._answer(request), self._finished, self._later)
 
     def _finished(self, answer: bytes | None, error: BaseException | None) -> None:
-        running = self._running
-        if running is not None:
-            self._share = running.share
-        self._running = None
-        self._tick = self._server.tick
+        server = self._server
+        if self._running is not None:
+            self._share = self._running.share
+            self._running = None
+        self._tick = server.tick
         if self.held:
             self._account()
         if self._transport is None:
             return
-        if isinstance(error, Dropped):
-            self._queue.clear()
-            self.abort()
-            return
         if answer is None:
-            _log.error("a request failed unexpectedly; its connection is closed", exc_info=error)
-            answer = refusal(500)
-            self._ending = True
-            self._queue.clear()
+            answer = self._failed(error)
+            if answer is None:
+                return
         self._out.append(answer)
         self._out_bytes += len(answer)
         if not self._receiving:
@@ -198,6 +205,16 @@ class Connection(Incoming):
         elif self._out_bytes > WRITE_BYTES:
             self._write()
             self._turn = 0
+
+    def _failed(self, error: BaseException | None) -> bytes | None:
+        """The last answer of the connection; None if it is dropped without one."""
+        self._queue.clear()
+        if isinstance(error, Dropped):
+            self.abort()
+            return None
+        _log.error("a request failed unexpectedly; its connection is closed", exc_info=error)
+        self._ending = True
+        return refusal(500)
 
     def _take_turn(self) -> None:
         self._turn_due = False
@@ -225,9 +242,9 @@ class Connection(Incoming):
         self._adjust_reading()
 
     def _write(self) -> None:
-        transport = self._transport
-        if self._out and transport is not None:
-            data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
+        transport, out = self._transport, self._out
+        if out and transport is not None:
+            data = b"".join(out)
             if len(data) > WRITE_BYTES and transport.get_extra_info("sslcontext") is not None:
                 # Of one long write, uvloop's TLS transport does not count the bytes that the client has yet to read.
                 for start_ in range(0, len(data), WRITE_BYTES):
@@ -237,7 +254,7 @@ class Connection(Incoming):
             if not self._writable:
                 self.unread += len(data)  # uvloop keeps all of it until the last byte is sent
                 self._account()
-        self._out.clear()
+        out.clear()
         self._out_bytes = 0
 
     def _flush_soon(self) -> None:
@@ -269,8 +286,13 @@ class Connection(Incoming):
             else:
                 transport.close()
 
+    def _read_on(self) -> None:
+        self._resting = False
+        self._adjust_reading()
+
     def _adjust_reading(self) -> None:
-        reading = self._writable and len(self._queue) < QUEUED_REQUESTS and not self._held_back
+        waits = self._held_back or self._resting
+        reading = self._writable and len(self._queue) < QUEUED_REQUESTS and not waits
         if reading is self._reading or self._transport is None or self._transport.is_closing():
             return
         self._reading = reading

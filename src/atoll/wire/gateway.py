@@ -1,4 +1,4 @@
-"""From a request to the bytes of its answer: find the operation, authenticate the caller, call, encode.
+"""Answer a request: find the operation, authenticate the caller, call, and encode the answer.
 
 The order is DynamoDB's: an unknown target is rejected before the signature is checked. A body is parsed only after its
 signature is verified, so that unauthenticated clients cannot make the server build large values.
@@ -29,6 +29,7 @@ from atoll.wire import compression
 from atoll.wire.calls import UNSIGNED, is_form, query_error, unserved_response
 from atoll.wire.codec import (
     JSON,
+    TYPE_LINES,
     Encoder,
     Request,
     Response,
@@ -145,7 +146,7 @@ class Gateway:
             if refusal is not None:
                 headers.pop(b"origin", None)  # so that the page cannot read the answer
                 return self._encoder.other(request, _response(refusal), now_ms)
-        type_line = json_type(headers)
+        type_line = TYPE_LINES.get(headers.get(b"content-type")) or json_type(headers)
         if request.method != b"POST" or request.path != b"/" or (type_line is None and request.body):
             return await self._answer_other(request, now_ms)
         status, operation = 200, None
@@ -172,14 +173,15 @@ class Gateway:
             self._log_failure(request)
             internal = errors.internal()
             status, body = internal.status, error_body(internal)
+        type_line = type_line or JSON
         if len(body) > compression.LEAST_BYTES and b"accept-encoding" in headers:
             coding = compression.accepted(first_line(headers[b"accept-encoding"]))
             if coding is not None:
                 large_answer = len(body) > compression.INLINE_BYTES
                 compress = compression.deflate
                 body = await aside(compress, body, coding) if large_answer else compress(body, coding)
-                type_line = (type_line or JSON) + b"Content-Encoding: %s\r\n" % coding.encode()
-        return self._encoder.encode(request, status, type_line or JSON, body, now_ms)
+                type_line += b"Content-Encoding: %s\r\n" % coding.encode()
+        return self._encoder.encode(request, status, type_line, body, now_ms)
 
     async def _call_any(
         self, operation: Operation, region: str, caller: Caller, request: Request, now_ms: int
@@ -208,13 +210,15 @@ class Gateway:
     async def _call_inflated(
         self, operation: Operation, region: str, caller: Caller, request: Request, now_ms: int
     ) -> bytes:
-        """As `_call_large`, with the decompressed body."""
+        """Like `_call_large`, but with the decompressed body."""
         given = request.body
         try:
             coding = compression.coding_of(request.headers[b"content-encoding"])
             if coding is None:
                 return await self._call_large(operation, region, caller, given, now_ms)
-            inflated = compression.inflate(given, coding, compression.INLINE_BYTES)
+            inflated = None
+            if len(given) <= compression.INLINE_INPUT_BYTES:
+                inflated = compression.inflate(given, coding, compression.INLINE_BYTES)
             if inflated is not None:
                 return await self._call_large(operation, region, caller, inflated, now_ms)
             async with self._inflations:

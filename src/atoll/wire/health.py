@@ -1,4 +1,4 @@
-"""Health over HTTP. These routes need no right, at any address, so that probes need no credentials.
+"""Health over HTTP. These routes need no authorization, from any address, so that probes need no credentials.
 
 GET /                     text: healthy or failing, with the status 200 or 503
 GET /_atoll/health        JSON: each region's store and its problems, with the same status

@@ -1,4 +1,4 @@
-"""The half of a connection that makes requests of the bytes that arrive.
+"""The incoming half of a connection: it parses received bytes into requests.
 
 A request rejected while it arrives (not HTTP, too large) gets a bare status, and the connection closes.
 """
@@ -22,12 +22,12 @@ _KEEP_ALIVE = b"Connection: keep-alive\r\n"
 
 
 class Limits(Protocol):
-    """What a connection asks of its server while a request arrives."""
+    """The limits of a connection's server that apply while a request arrives."""
 
     tick: int
     rate_ticks: int
     least_bytes: int
-    """A body that is read, and an answer that is written, must advance by so many bytes in `rate_ticks`."""
+    """The bytes by which reading a body, or writing an answer, must advance in `rate_ticks`."""
     memory: Memory
 
 
@@ -96,16 +96,16 @@ class Incoming(asyncio.Protocol):
 
     def _feed(self, data: bytes) -> None:
         size = len(data)
+        self._large = large = size > SMALL_BYTES
         if self._headers is not None or self._request is not None:
             self._count(size)
-        self._large = size > SMALL_BYTES
         try:
             self._parser.feed_data(data)
         except HttpParserUpgrade as upgrade:
             self._ignore_upgrade(data[upgrade.args[0] :])
         except HttpParserError:
             self._refuse(refusal(400))
-        if self._headers is not None and self._large and not self._head_bytes:
+        if large and self._headers is not None and not self._head_bytes:
             self._count(self._head_size(self._headers))
 
     # Callbacks of the parser. They never raise: they record a refusal, and ignore all later input.
@@ -140,20 +140,21 @@ class Incoming(asyncio.Protocol):
         if headers is None or self._ending:
             return
         parser = self._parser
-        url = self._url
-        if not url.startswith(b"/"):  # absolute form: meant for proxies, but servers must accept it
-            url = b"/" + url.partition(b"://")[2].partition(b"/")[2]
-        path, _, query = url.partition(b"?")
-        self._request = request = Request(parser.get_method(), path, query, headers)
-        request.peer, request.secure = self._peer, self._secure
+        path, query = self._url, b""
+        if path != b"/":
+            path, query = _parts(path)
+        method = parser.get_method()
+        self._request = request = Request(method, path, query, headers, b"", self._peer, self._secure)
         self._body = b""
-        is_long = (self._large or self._head_bytes > 0) and self._head_size(headers) > HEAD_BYTES
-        self._head_bytes = 0
+        is_long = False
+        if self._large or self._head_bytes:
+            is_long = self._head_size(headers) > HEAD_BYTES
+            self._head_bytes = 0
         if not parser.should_keep_alive():
             request.connection = CLOSE
         elif b"connection" in headers and parser.get_http_version() == "1.0":
             request.connection = _KEEP_ALIVE
-        if b"upgrade" in headers or request.method == b"CONNECT":
+        if b"upgrade" in headers or method == b"CONNECT":
             self._upgrade = parser.should_upgrade()
         length = headers.get(b"content-length", b"")
         if is_long or len(headers) > HEADERS or (b"host" not in headers and parser.get_http_version() == "1.1"):
@@ -178,14 +179,14 @@ class Incoming(asyncio.Protocol):
             self._refuse(refusal(413))
 
     def on_message_complete(self) -> None:
-        request = self._request
-        if self._upgrade or request is None or self._ending:
+        request, body = self._request, self._body
+        if request is None or self._upgrade or self._ending:
             return
         self._request = None
         self._continue_due = False
-        if self._body:
-            body, self._body = self._body, b""
-            request.body = body if isinstance(body, bytes) else bytes(body)
+        if body:
+            self._body = b""
+            request.body = body if type(body) is bytes else bytes(body)
         if request.connection is CLOSE:
             self._ending = True
         self._accept(request)
@@ -236,3 +237,11 @@ class Incoming(asyncio.Protocol):
             self._refused = answer
             self._request = self._headers = None
             self._body = b""
+
+
+def _parts(url: bytes) -> tuple[bytes, bytes]:
+    """The path and the query."""
+    if not url.startswith(b"/"):  # absolute form: meant for proxies, but servers must accept it
+        url = b"/" + url.partition(b"://")[2].partition(b"/")[2]
+    path, _, query = url.partition(b"?")
+    return path, query

@@ -1,17 +1,17 @@
-"""The bytes that all connections of a process hold, against a limit: request bodies and answers not yet read.
+"""Limit the bytes that all connections of a process hold: request bodies, and answers not yet read by clients.
 
-A request that arrives at once, and an answer that the kernel takes at once, are not counted while they are small.
+A small request that arrives at once, and a small answer that the kernel takes at once, are not counted.
 
-The values of large bodies are counted apart, against the same limit (`Values`): small values take many times the bytes
-of their JSON. Requests wait until there is room for their values.
+The parsed values of large bodies are counted separately, with the same limit (`Values`): small values take many times
+the bytes of their JSON. Requests wait until there is space for their values.
 
-Above the pause mark only one connection reads its body on, the one that began first: so one body always completes. A
-body that has not arrived in REQUEST_MS meanwhile is refused, so that nobody waits long for slow clients.
-Above the limit a further body is refused. Both errors are the service's throttling error, which SDKs retry. If answers
-fill the memory, the connection that leaves most of its answer unread is cut.
+Above the pause mark, only the connection that began first continues to read its body, so one body always completes. A
+body that has not arrived within REQUEST_MS is then refused, so that no client waits long for slow ones. Above the
+limit, further bodies are refused. Both errors are the service's throttling error, which SDKs retry. If answers fill the
+memory, the connection that leaves most of its answer unread is cut.
 
-Clients that compete have equal parts: above the pause mark, a client that holds less than its part reads on, and what
-is refused or cut is of clients that hold more, if there are any.
+Competing clients have equal shares: above the pause mark, a client that holds less than its share continues to read,
+and refused or cut connections belong to clients that hold more, if there are any.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def give_back() -> None:
 
 
 VALUE_FACTOR, TEXT_FACTOR = 24, 3
-"""How many bytes the values of a body take for each byte of its JSON: in bodies of many small values, and in others."""
+"""The bytes that the values of a body take for each byte of its JSON: with many small values, and otherwise."""
 
 
 class Values:
@@ -124,17 +124,14 @@ class Memory:
         self._receiving: dict[Holder, None] = {}
         """Those whose body is arriving, the one that began first at the front."""
         self._unread: set[Holder] = set()
-        self._holders: set[Holder] = set()
-        """Those that hold any bytes."""
+        self._counted: dict[Holder, str] = {}
+        """The clients of those that hold any bytes, as their bytes were counted last: a connection's client changes."""
+        self._clients: dict[str, int] = {}
+        """The bytes of each of these clients."""
 
     def hold(self, holder: Holder, held: int, *, receiving: bool) -> None:
-        """The connection now holds so many bytes, and whether the body of a request is still arriving."""
-        self.used += held - holder.held
-        holder.held = held
-        if held:
-            self._holders.add(holder)
-        else:
-            self._holders.discard(holder)
+        """Record the bytes that a connection now holds, and whether the body of a request is still arriving."""
+        self._count(holder, held)
         if holder.unread:
             self._unread.add(holder)
         else:
@@ -146,6 +143,18 @@ class Memory:
             holder.hold_back(False)
         if self.used > self._pause_at or self.is_full:
             self._adjust(holder)
+
+    def _count(self, holder: Holder, held: int) -> None:
+        counted = self._counted.pop(holder, None)
+        if counted is not None:
+            self._clients[counted] -= holder.held
+            if not self._clients[counted]:
+                del self._clients[counted]
+        if held:
+            client = self._counted[holder] = holder.client
+            self._clients[client] = self._clients.get(client, 0) + held
+        self.used += held - holder.held
+        holder.held = held
 
     def advance(self) -> None:
         """One tick has passed: while memory is full, refuse bodies that take too long; give back what is free again."""
@@ -168,29 +177,25 @@ class Memory:
         if self.used > self._pause_at:
             self.is_full = True
         if self.is_full:
-            greedy, first = self._greedy(), next(iter(self._receiving), None)
+            first = next(iter(self._receiving), None)
             for one in list(self._receiving):
-                one.hold_back(one is not first and one.client in greedy)
+                one.hold_back(one is not first and self._is_greedy(one))
 
-    def _greedy(self) -> set[str]:
-        """The clients that hold more than an equal part."""
-        held: dict[str, int] = {}
-        for one in self._holders:
-            held[one.client] = held.get(one.client, 0) + one.held
-        return {client for client, own in held.items() if own > self._resume_at // len(held)}
+    def _is_greedy(self, holder: Holder) -> bool:
+        """Whether the client of one that holds bytes holds more than an equal part."""
+        return self._clients[self._counted[holder]] > self._resume_at // len(self._clients)
 
     def _shed(self, holder: Holder) -> None:
         first = next(iter(self._receiving), None)
-        if holder in self._receiving and holder is not first and holder.client in self._greedy():
+        if holder in self._receiving and holder is not first and self._is_greedy(holder):
             holder.shed_body()
         while self.used > self.limit:
-            greedy = self._greedy()
             bodies = [one for one in reversed(self._receiving) if one is not first]
-            unread = [one for one in self._unread if one.client in greedy]
+            unread = [one for one in self._unread if self._is_greedy(one)]
             if unread:
                 max(unread, key=lambda one: one.unread).shed_answers()
             elif bodies:
-                next((one for one in bodies if one.client in greedy), bodies[0]).shed_body()
+                next(filter(self._is_greedy, bodies), bodies[0]).shed_body()
             elif self._unread:
                 max(self._unread, key=lambda one: one.unread).shed_answers()
             else:  # requests that run: each was admitted

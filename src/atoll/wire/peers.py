@@ -1,5 +1,5 @@
-"""The route of other nodes: verify that a peer has signed the request, ask the region of this node. See
-`replication.peer` for the form of requests and answers."""
+"""The route for messages of peers: verify the signature, then ask the region of this node. See `replication.peer` for
+the form of requests and answers."""
 
 from __future__ import annotations
 

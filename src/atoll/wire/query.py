@@ -1,7 +1,7 @@
-"""The query protocol: a request is a form, an answer XML. Pure, and driven by the shapes of the service's model.
+"""The query protocol: requests are forms, answers are XML. Pure, and driven by the shapes of the service's model.
 
 A member of a structure is `A.B`, an element of a list `A.member.1`, an entry of a map `A.entry.1.key` and
-`A.entry.1.value`; an empty list is `A=`. Times are ISO 8601 outside and seconds since 1970 inside.
+`A.entry.1.value`; an empty list is `A=`. Times are ISO 8601 on the wire and seconds since 1970 internally.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""REST-JSON: request members come from path, query, headers and body. An operation's `Http` has their places.
+"""The REST-JSON protocol: request members come from path, query, headers and body, as the operation's `Http` says.
 
 Errors are `{"Type": "User", "Message": ...}` with their code in `x-amzn-ErrorType`.
 """
@@ -23,7 +23,7 @@ from atoll.wire.codec import Request, Response, parse_body
 _is_number = re.compile(r"-?[0-9]{1,10}").fullmatch
 
 _SHOWN_PATH = 200
-"""How much of an unknown path an error quotes."""
+"""The characters of an unknown path that an error quotes."""
 
 # The service spells `message` in lower case in these errors.
 _SMALL_MESSAGE = frozenset({"InvalidParameterValueException", "ResourceConflictException", "ValidationException"})

@@ -1,7 +1,7 @@
-"""Which connection makes room for a new one, at the limit of connections.
+"""Choose the connection that is closed for a new one at the limit of connections.
 
-Clients are counted once in a turn of the event loop: in one turn a client may open a thousand connections, and each
-would count all others.
+Connections are counted by client only once in a turn of the event loop: in one turn a client may open a thousand
+connections, and each would count all others.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ class Room:
         return self._most[0][1]
 
     def _lists(self, client: str) -> tuple[deque[Connection], deque[Connection]]:
-        """Its idle connections, and the others; first those that have not begun a request for longest."""
+        """The client's idle connections, and its others; first those that have not begun a request for the longest
+        time."""
         if client not in self._sorted:
             self._sorted[client] = idle, busy = deque[Connection](), deque[Connection]()
             for one in sorted(self._own.get(client, ()), key=lambda one: one.idle_since):

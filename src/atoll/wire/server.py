@@ -29,7 +29,7 @@ TURN_ACCEPTS = 64
 """asyncio accepts as many connections in a turn as its backlog is long."""
 BACKLOG = 1024
 LATER_NS = 1_000_000
-"""After so long, the other slices of requests wait for the next turn."""
+"""After this time, further slices of requests wait for the next turn."""
 HANDSHAKE_S = 15.0
 SHUTDOWN_S = 3.0
 """How long to wait for a TLS client to confirm the end of a connection."""
@@ -172,9 +172,10 @@ class Server:
     def flush_soon(self, connection: Connection) -> None:
         """Write the answers once the input of this event-loop turn is processed: waking clients one by one costs as
         much as answering them."""
-        if not self._to_flush:
+        waiting = self._to_flush
+        if not waiting:
             self.call_soon(self._flush)
-        self._to_flush.append(connection)
+        waiting.append(connection)
 
     def _flush(self) -> None:
         connections, self._to_flush = self._to_flush, []

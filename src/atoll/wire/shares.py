@@ -1,13 +1,13 @@
-"""Fair shares: callers that compete get equal parts of the event loop's time.
+"""Give competing callers equal shares of the event loop's time.
 
-A connection runs a bounded number of requests in a turn, so a client with many connections would get many times what
-one with a single connection gets. While several callers are active, each has `TURN_NS` of work and `TURN_REQUESTS` a
-turn, whatever its connections; its other requests wait in their order. A request that works on in slices waits in the
-same queue before each slice. What a request works beyond its caller's time is a debt, which is paid in the next turns:
-callers that wait meanwhile run first, and if nobody else does the turns pass at once.
+A connection runs a bounded number of requests in a turn, so a client with many connections would get many times the
+share of a client with one. While several callers are active, each has `TURN_NS` of work and `TURN_REQUESTS` per turn,
+for all its connections; further requests wait in order. A request that works in slices waits in the same queue before
+each slice. Work beyond the caller's time is a debt, which it repays in the next turns: waiting callers run first, and
+if there are none, the turns pass at once.
 
-A caller is an account, in the default account an access key, and an address where nobody signs. A caller that is alone
-costs one comparison, and waits for nothing.
+A caller is an account; in the default account, an access key; without signatures, an address. A single active caller
+costs one comparison and never waits.
 
 Only work on the event loop counts: not what threads do, nor commits, which many requests share.
 """
@@ -28,11 +28,11 @@ TURN_REQUESTS = 32
 TURN_NS = 2_000_000
 ALONE_TURNS = 256
 ALONE_NS = 1_000_000_000
-"""A caller is alone again after so many turns, and after so long, in which nobody else was active."""
+"""A caller is alone again after this many turns and this time without another active caller."""
 
 
 class _Share:
-    """What a caller has in this turn."""
+    """A caller's share of this turn."""
 
     __slots__ = ("back", "left_ns", "taken", "waiting")
 
@@ -70,13 +70,13 @@ class Shares:
         if self._loop is None:
             try:
                 self._loop = asyncio.get_running_loop()
-            except RuntimeError:  # a request that is answered outside of a loop competes with nobody
+            except RuntimeError:  # outside of a loop, a request has no competitors
                 return await work
         await self._wait(caller)
         return await _Paced(self, caller, work)
 
     async def next_slice(self, caller: str) -> None:
-        """Let others run; then go on in a turn of the caller."""
+        """Let other requests run; then continue in a turn of the caller."""
         share = self._shares.get(caller)
         if caller == self.sole or share is None or share.left_ns > 0:
             await asyncio.sleep(0)
@@ -84,7 +84,7 @@ class Shares:
             await self._wait(caller)
 
     def spend(self, caller: str, spent_ns: int) -> None:
-        """A request of the caller has worked so long."""
+        """Subtract the time that a request of the caller has worked."""
         if caller != self.sole:
             self._share(caller).left_ns -= spent_ns
             self._begin_soon()
@@ -96,7 +96,7 @@ class Shares:
             turn = self._again(caller)
 
     def _turn(self, caller: str) -> asyncio.Future[None] | None:
-        """What a request of the caller has to wait for, if for anything."""
+        """A future that a request of the caller must await; None if it need not wait."""
         if self._last is None:
             self._last = self.sole = caller
         if caller == self.sole:
@@ -113,7 +113,8 @@ class Shares:
         return future
 
     def _again(self, caller: str) -> asyncio.Future[None] | None:
-        """What a request that may go on has to wait for: those before it may have used up the time."""
+        """A future that a waiting request must await again, if the requests before it have used up the time; otherwise
+        None."""
         share = self._share(caller)
         if share.left_ns > 0 or caller == self.sole:
             return None

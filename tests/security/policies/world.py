@@ -71,8 +71,8 @@ def decide(
         () if scp is None else (policy(Source.CONTROL, scp),),
     )
     question = Question(caller, f"dynamodb:{action}", resource)
-    plan = narrow(question, policies, next(iter(policy(Source.RESOURCE, rp)), None), OWNER)
-    return plan.decide(context(caller, keys or {}))
+    narrowed = narrow(question, policies, next(iter(policy(Source.RESOURCE, rp)), None), OWNER)
+    return narrowed.decide(context(caller, keys or {}))
 
 
 def context(caller: Principal, keys: dict[str, Any]):

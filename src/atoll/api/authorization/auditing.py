@@ -1,4 +1,4 @@
-"""What becomes of decisions: lines of the audit log, warnings of `iam-log`, the policy that an application needs."""
+"""Record decisions: lines of the audit log, warnings of `--auth iam-log`, and the policy that an application needs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from atoll.security.audit import AuditLog
 _log = logging.getLogger(__name__)
 
 _PRINCIPALS, _USES = 1_000, 2_000
-"""How many principals, and uses of each, are remembered."""
+"""The most principals that are remembered, and the most uses of each."""
 
 
 class Observed:
@@ -40,7 +40,7 @@ class Observed:
             uses[verdict.action, verdict.resource] = None
 
     def policies(self) -> dict[str, Any]:
-        """By the ARN of the principal."""
+        """The minimal policies, by the ARN of the principal."""
         return {principal: minimal(uses) for principal, uses in sorted(self._uses.items())}
 
 
@@ -79,7 +79,7 @@ class Auditor:
 
     @property
     def needs_all(self) -> bool:
-        """Whether it needs every decision, even those that are always the same."""
+        """Whether it needs every decision, even one that no condition can change."""
         return self._log is not None or self._observed is not None
 
     def decided(self, verdict: Verdict) -> None:
@@ -107,7 +107,7 @@ class Auditor:
         self._repeats.log(key, logging.WARNING, f"policies would refuse this request: {text}", extra)
 
     def called(self, caller: Caller, operation: Operation, body: Body, error: ApiError | None, now_ms: int) -> None:
-        """A request about which policies decided nothing."""
+        """Record a request that no policy decided."""
         assert self._log is not None
         try:
             touched = list(operation.touches(body))
@@ -119,7 +119,7 @@ class Auditor:
         )
 
     def unverified(self, origin: Any, error: ApiError, now_ms: int) -> None:
-        """A request whose signature was refused."""
+        """Record a request whose signature was refused."""
         assert self._log is not None
         target = origin.headers.get(b"x-amz-target", b"").decode("latin-1")
         line = self._line(Caller(None, "", admin=False, origin=origin), now_ms)
@@ -142,7 +142,7 @@ class Auditor:
 
 
 def because(verdict: Verdict) -> str | None:
-    """What decided, in words."""
+    """The reason of the decision, in words."""
     decision, found = verdict.decision, verdict.decision.because
     if found is not None:
         name = f", {found.policy}" if found.policy != found.source.value else ""
@@ -151,7 +151,7 @@ def because(verdict: Verdict) -> str | None:
 
 
 def auditing(call: Call, auditor: Auditor, *, evaluates: bool) -> Call:
-    """The call that also audits requests about which no policy decides."""
+    """The call, extended to audit also requests that no policy decides."""
 
     async def audited(operation: Operation, region: str, caller: Caller, body: Body, now_ms: int) -> Any:
         if evaluates and caller.access is not None and operation.service not in (ADMIN, STS):

@@ -1,8 +1,8 @@
 """Decides whether a caller may run an operation, and raises the service's AccessDeniedException if not.
 
-A decision that no condition can change is kept for its caller, action and resource, as long as the definitions of the
-region's tables are the same: the usual request costs one look-up. Otherwise the statements that concern the request are
-kept, and their conditions are tested.
+A decision that no condition can change is cached for its caller, action and resource, until a table of the region
+changes its definition: the usual request costs one look-up. Otherwise the statements that concern the request are
+cached, and their conditions are tested for each request.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from atoll.errors import ApiError, access, requests
 from atoll.errors import resource_policies as policy_errors
 from atoll.security.directory import Directory
 from atoll.security.identities import Access
-from atoll.security.policies.decision import Decision, Plan, Question, narrow
+from atoll.security.policies.decision import Decision, Narrowed, Question, narrow
 
 _KEPT = 4_096
-"""Decisions, of each caller."""
+"""The most decisions cached for each caller."""
 
 _KEEPS = frozenset({"GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan"})
-"""Operations whose table and index say all that an unconditional decision depends on."""
+"""Operations whose decisions are cached: without conditions, they depend only on the table and the index."""
 
 
 class Verdict(NamedTuple):
@@ -60,20 +60,20 @@ class Target:
 
 
 class Kept(NamedTuple):
-    """A decision, as far as it is the same for all requests of a caller for an action on a resource."""
+    """The part of a decision that is the same for all requests of a caller for an action on a resource."""
 
     generation: int
-    """Of the region's tables."""
-    plan: Plan | None
+    """The generation of the region's table definitions."""
+    narrowed: Narrowed | None
     """The conditions; None if there are none."""
     target: Target
     table: Table | None
 
 
 class Authorizer:
-    """`region_of` returns the region of this name of another account; it raises for accounts that do not exist.
+    """`region_of(name, account)` returns the region of another account; it raises for an account that does not exist.
     `directory` has the principals that a policy may name. `enforces`: whether refusals are raised. `record` gets every
-    decision; without it, decisions that no condition can change are kept. `context` replaces condition keys."""
+    decision; without it, decisions that no condition can change are cached. `context` replaces condition keys."""
 
     def __init__(
         self,
@@ -94,15 +94,15 @@ class Authorizer:
     def __call__(
         self, caller: Caller, operation: Operation, body: Body, on: Any, now_ms: int
     ) -> Awaitable[Region | None] | None:
-        """Raises if the caller may not. Returns None, or what to wait for: it gives the region of the account that owns
-        the resources, if that is another."""
+        """Raises if the caller may not run the operation. Returns None or an awaitable, which gives the region of the
+        account that owns the resources if it is not the caller's."""
         given = caller.access
         if given is None or operation.service in (ADMIN, STS):
             return None
         if operation.name in _KEEPS and self._record is None:
             kept = given.kept.get((operation.name, body["TableName"], body.get("IndexName"), on))
             if kept is not None and kept.generation == on.catalog.known.generation:
-                if kept.plan is not None:
+                if kept.narrowed is not None:
                     self._test(kept, given, caller, operation.name, body, now_ms)
                 return None
         return self._authorize(given, caller, operation, body, on, now_ms)
@@ -122,18 +122,19 @@ class Authorizer:
         return other
 
     def _test(self, kept: Kept, given: Access, caller: Caller, operation: str, body: Body, now_ms: int) -> None:
-        """Test the conditions of a decision that depends on nothing else."""
-        assert kept.plan is not None
+        """Test the conditions of a cached decision."""
+        assert kept.narrowed is not None
         context = Context({}, given, caller, part_of(operation, body), kept.target, kept.table, now_ms)
-        decision = kept.plan.decide(context)
+        decision = kept.narrowed.decide(context)
         if not decision.allowed and self._enforces:
             raise access.denied(given.principal.arn, f"dynamodb:{operation}", kept.target.arn, decision)
 
     async def decide(
         self, checks: list[Check], given: Access, caller: Caller, operation: str, on: Region | str, now_ms: int
     ) -> tuple[Region | None, Kept | None]:
-        """Decide all checks; raises at the first refusal. Returns the region of the account that owns the resources, if
-        that is another, and what can be kept of the last decision. `on` is the caller's region, or the name of one."""
+        """Decide all checks; raises at the first refusal. Returns the region of the account that owns the resources if
+        it is not the caller's, and the part of the last decision that can be cached. `on` is the caller's region or its
+        name."""
         region = on if isinstance(on, Region) else None
         name = on.name if isinstance(on, Region) else on
         other: Region | None = None
@@ -157,25 +158,26 @@ class Authorizer:
     async def _check(
         self, given: Access, caller: Caller, operation: str, check: Check, target: Target, now_ms: int
     ) -> Kept | None:
-        """What can be kept of the decision."""
+        """Decide one check; returns the part of the decision that can be cached."""
         region = target.region
         policy = await self._policies.of(region, target.table, target.stream)
         generation = -1 if region is None else region.catalog.known.generation
-        plan = self._plan(given, check, target, policy)
+        narrowed = self._narrowed(given, check, target, policy)
         context = Context(dict(self._given), given, caller, check.part, target, None, now_ms)
-        if plan.constant is None:
+        if narrowed.constant is None:
             context.table = await _table(target)
-        decision = plan.decide(context)
+        decision = narrowed.decide(context)
         if self._record is not None:
             self._record(Verdict(caller, operation, check.action, target.arn, decision, now_ms, context.keys))
         if not decision.allowed and self._enforces:
             raise access.denied(given.principal.arn, check.action, target.arn, decision)
-        if policy.until_ms is not None or (plan.constant is None and context.table is None):
+        if policy.until_ms is not None or (narrowed.constant is None and context.table is None):
             return None
-        return Kept(generation, None if plan.constant is not None else plan, target, context.table)
+        return Kept(generation, None if narrowed.constant is not None else narrowed, target, context.table)
 
     def _check_policy(self, given: Access, caller: Caller, check: Check, target: Target, now_ms: int) -> None:
-        """Refuse a new policy that names nobody, or that locks its caller out. The operation refuses faulty ones."""
+        """Refuse a new policy that names an unknown principal or locks its caller out. The operation itself refuses
+        malformed ones."""
         body = check.part.body
         if not self._enforces:
             return
@@ -191,18 +193,18 @@ class Authorizer:
         if locks_out(given.principal, given.policies, text, target.arn, target.owner, context):
             raise policy_errors.locks_out()
 
-    def _plan(self, given: Access, check: Check, target: Target, policy: Policy) -> Plan:
-        found = given.plans.get((check.action, target.arn))
+    def _narrowed(self, given: Access, check: Check, target: Target, policy: Policy) -> Narrowed:
+        found = given.narrowed.get((check.action, target.arn))
         if found is not None and found[0] is policy.attached:
             return found[1]
         attached = policy.attached
         if target.owner != given.principal.account and check.action not in ACROSS_ACCOUNTS:
             attached = None
-        plan = narrow(Question(given.principal, check.action, target.arn), given.policies, attached, target.owner)
-        if len(given.plans) >= _KEPT:
-            given.plans.clear()
-        given.plans[check.action, target.arn] = policy.attached, plan
-        return plan
+        narrowed = narrow(Question(given.principal, check.action, target.arn), given.policies, attached, target.owner)
+        if len(given.narrowed) >= _KEPT:
+            given.narrowed.clear()
+        given.narrowed[check.action, target.arn] = policy.attached, narrowed
+        return narrowed
 
     def _target(self, check: Check, region: Region | None, name: str, given: Access) -> Target:
         account, resource = given.principal.account, check.resource
@@ -211,7 +213,7 @@ class Authorizer:
         arn = arns.parse(resource.replace("{region}", name).replace("{account}", account))
         if arn is None:
             arn = arns.Arn("dynamodb", name, account, f"table/{resource}")
-        # A policy names what is meant, whichever way the request writes it.
+        # A policy names resources by ARN, even if the request has only a name.
         arn = arn._replace(partition="aws", resource=arn.resource.rstrip("/"))
         if arn.table and not arn.region:
             arn = arn._replace(region=name)
@@ -272,7 +274,7 @@ class Context:
         if found is None:
             if key.startswith("dynamodb:"):
                 found = item_keys.value(key[9:], self._part, self.table)
-            elif key == "aws:username":  # the most usual one
+            elif key == "aws:username":  # the most common one
                 principal = self._access.principal
                 found = (principal.name,) if principal.kind == "User" else ()
             else:

@@ -1,7 +1,7 @@
-"""What a request needs permission for: actions on resources, each with the part of the request that it concerns.
+"""List the permissions that a request needs: actions on resources, each with the part of the request that it concerns.
 
-Most operations need the action of their name on each resource that they touch. Batches are checked once a table,
-transactions once an item, PartiQL once a statement. Some operations need several actions.
+Most operations need the action of their name on each resource that they touch. A batch has one check per table, a
+transaction one per item, PartiQL one per statement. Some operations need several actions.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Body = Mapping[str, Any]
 
 ALL = "*"
 PREFIXES = {"monitoring": "cloudwatch"}
-"""The prefix of actions, of services whose signing name is another."""
+"""The prefix of a service's actions where it is not the signing name."""
 
 
 @dataclass(slots=True, eq=False)
@@ -28,13 +28,13 @@ class Part:
 
     action: str
     body: Body
-    """The members that apply to it: a request's, or an entry's of a batch or transaction."""
+    """The members that apply to it: those of the request, or of one entry of a batch or transaction."""
     keys: Sequence[Body] = ()
     """The items and keys that it names."""
     whole: Body = field(default_factory=dict)
     """The request."""
     enclosing: str | None = None
-    """The transaction that it is in."""
+    """The transaction that the part belongs to."""
     statement: Statement | None = None
     index: str | None = None
 
@@ -44,7 +44,7 @@ class Check:
     action: str
     """service:Name"""
     resource: str
-    """As the request names it, or `*`."""
+    """The resource as the request names it, or `*`."""
     part: Part
 
 
@@ -61,7 +61,7 @@ _REPLICA_DATA = ("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Sca
 
 
 def checks_of(operation: Operation, body: Body) -> list[Check]:
-    """The body has the operation's shape."""
+    """The checks of a request, whose body has the operation's shape."""
     service = operation.service
     if service is DYNAMODB:
         find = _SPECIAL.get(operation.name, _plain)
@@ -85,7 +85,7 @@ def _plain(operation: Operation, body: Body) -> Iterator[Check]:
 
 
 def part_of(operation: str, body: Body) -> Part:
-    """The only part of a request that needs one action."""
+    """The part of a request that needs a single action."""
     member = _KEY_MEMBERS.get(operation)
     if member is not None:
         return Part(operation, body, (body[member],), body)
@@ -93,7 +93,7 @@ def part_of(operation: str, body: Body) -> Part:
 
 
 def _of_lambda(operation: Operation, body: Body) -> Iterator[Check]:
-    """An event source mapping is a resource, and so is the function that it has or gets."""
+    """An event source mapping is a resource; its function, the present and the new one, is another."""
     action = "InvokeFunction" if operation.name == "Invoke" else operation.name
     part = Part(action, body, (), body)
     resources = []
@@ -149,7 +149,7 @@ def _update_table(operation: Operation, body: Body) -> Iterator[Check]:
 
 
 def _restore(operation: Operation, body: Body) -> Iterator[Check]:
-    """The new table is written with the rights of the caller."""
+    """A restore writes the new table with the rights of the caller."""
     yield from _plain(operation, body)
     part = Part(operation.name, body, (), body)
     for name in _REPLICA_DATA:
@@ -157,7 +157,7 @@ def _restore(operation: Operation, body: Body) -> Iterator[Check]:
 
 
 def _global_table(operation: Operation, body: Body) -> Iterator[Check]:
-    """A change concerns the tables, too, which are of the same name."""
+    """A change also concerns the tables, which have the global table's name."""
     action, part = f"dynamodb:{operation.name}", Part(operation.name, body, (), body)
     yield Check(action, f"arn:aws:dynamodb::{{account}}:global-table/{body['GlobalTableName']}", part)
     if not operation.name.startswith("Describe"):
@@ -165,14 +165,14 @@ def _global_table(operation: Operation, body: Body) -> Iterator[Check]:
 
 
 def _export(operation: Operation, body: Body) -> Iterator[Check]:
-    """The files are written with the rights of the caller."""
+    """An export writes its files with the rights of the caller."""
     yield from _plain(operation, body)
     resource = _s3(f"{body['S3Bucket']}/{_output_root(body.get('S3Prefix'))}")
     yield Check("s3:PutObject", resource, Part(operation.name, body, (), body))
 
 
 def _import(operation: Operation, body: Body) -> Iterator[Check]:
-    """The files are read with the rights of the caller."""
+    """An import reads its files with the rights of the caller."""
     yield from _plain(operation, body)
     source, part = body["S3BucketSource"], Part(operation.name, body, (), body)
     yield Check("s3:ListBucket", _s3(source["S3Bucket"]), part)
@@ -180,7 +180,7 @@ def _import(operation: Operation, body: Body) -> Iterator[Check]:
 
 
 def _bulk_put(operation: Operation, body: Body) -> Iterator[Check]:
-    """The files are read and written with the rights of the caller."""
+    """Bulk puts read and write their files with the rights of the caller."""
     yield from _plain(operation, body)
     source, target, part = body["InputS3Configuration"], body["OutputS3Configuration"], part_of(operation.name, body)
     yield Check("s3:ListBucket", _s3(source["S3Bucket"]), part)

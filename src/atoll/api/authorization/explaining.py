@@ -1,4 +1,4 @@
-"""Explains which statement allows or denies a request, as `POST /_atoll/policies/explain`; see `api.policies`."""
+"""Explain which statement allows or denies a request, for `POST /_atoll/policies/explain` (`api.policies`)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Body = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class _Origin:
-    """A request that was not made: it has no headers."""
+    """The HTTP request of a hypothetical request: it has no headers."""
 
     headers: dict[bytes, bytes]
     peer: str = ""

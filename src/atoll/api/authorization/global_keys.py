@@ -1,4 +1,4 @@
-"""The global condition keys: who asks, from where, when, and for what kind of resource."""
+"""The global condition keys: the caller, the client's address, the time, and the kind of resource."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Values = tuple[str, ...]
 
 
 class Origin(Protocol):
-    """The HTTP request, as far as conditions ask for it."""
+    """The parts of the HTTP request that conditions may ask for."""
 
     headers: dict[bytes, bytes]
     peer: str
@@ -23,7 +23,7 @@ class Origin(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """All of a request that global keys are about."""
+    """All the facts about a request that global keys may ask for."""
 
     access: Access
     origin: Origin | None
@@ -32,7 +32,7 @@ class Asked:
     owner: str
     """The account of the resource."""
     tags: Mapping[str, str]
-    """Of the resource."""
+    """The tags of the resource."""
     body: Mapping[str, Any]
 
 

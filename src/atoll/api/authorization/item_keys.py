@@ -1,4 +1,4 @@
-"""The condition keys of DynamoDB: what a request names of items, never what its answer holds.
+"""The condition keys of DynamoDB: the keys and attributes that a request names, never those that its answer holds.
 
 `value` computes one key for a part of a request; a key that the part's action does not have is absent.
 """
@@ -109,7 +109,7 @@ def _where(statement: Statement | None) -> tree.ConditionNode | None:
 
 
 def _equalities(where: tree.ConditionNode | None, name: str) -> list[str] | None:
-    """The names of the values to one of which the condition restricts an attribute; None if it does not."""
+    """The placeholders of the values that the condition restricts an attribute to; None if it does not restrict it."""
     if isinstance(where, tree.Or):
         branches = [_equalities(term, name) for term in where.terms]
         return None if None in branches else [one for branch in branches for one in branch or ()]
@@ -129,7 +129,7 @@ def _equalities(where: tree.ConditionNode | None, name: str) -> list[str] | None
 
 
 def _text(given: Any) -> str | None:
-    """A key's value as text: numbers in canonical form, binaries in base64."""
+    """A key's value as text: numbers in canonical form, binary values in base64."""
     if (type(given) is not dict and not isinstance(given, Mapping)) or len(given) != 1:
         return None
     ((type_, content),) = given.items()

@@ -1,5 +1,5 @@
-"""What is checked of a new resource policy with the caller's identity: whether it locks the caller out, and whether the
-principals that it names exist."""
+"""Checks of a new resource policy against identities: whether it locks its caller out, and whether the principals that
+it names exist."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from atoll.security.policies.principals import Principal
 
 
 def locks_out(caller: Principal, policies: Policies, text: str, arn: str, owner: str, context: Context) -> bool:
-    """Whether the caller could not put a policy again under this one."""
+    """Whether this policy would forbid the caller to put another one."""
     question = Question(caller, "dynamodb:PutResourcePolicy", arn)
     decision = narrow(question, policies, compiled(text), owner).decide(context)
     return not decision.allowed

@@ -1,4 +1,4 @@
-"""Which resource policy is in force for a table or stream, compiled."""
+"""Find the resource policy in force for a table or stream, compiled."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _KEPT = 4_096
 class Policy:
     attached: Attached | None
     until_ms: int | None = None
-    """When another one is in force."""
+    """The time from which another policy is in force."""
 
 
 NONE = Policy(None)
@@ -33,7 +33,7 @@ def compiled(text: str) -> Attached:
 
 
 class ResourcePolicies:
-    """Those of all regions, kept until the definitions of a region's tables change."""
+    """The compiled policies of all regions, cached until the definitions of a region's tables change."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[Region, str, str | None], tuple[int, Policy]] = {}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from atoll import errors
 from atoll.api.large import LargeBody, is_long
 from atoll.api.partiql.bound import Bound, bind
 from atoll.api.partiql.items import Keyed, keyed, read_key, refused, returned, write
+from atoll.api.partiql.kinds import OF_BATCH
 from atoll.api.partiql.select import projected
 from atoll.api.returns import capacity_mode
 from atoll.aside import aside
@@ -30,8 +32,19 @@ Result = tuple[Keyed, bytes] | errors.ApiError
 """A statement with the key of its row, or its error."""
 
 
+class Response(NamedTuple):
+    answer: Answer
+    consumed: Consumed | None = None
+    refusal: errors.ApiError | None = None
+    """Why the statement did nothing."""
+
+    @property
+    def is_throttled(self) -> bool:
+        return self.refusal is not None and self.refusal.code in THROTTLED
+
+
 async def batch_execute_statement(region: Region, body: Body) -> Answer:
-    """Only an error of the batch itself fails all statements."""
+    """Run each statement by itself; only an error of the batch itself fails all statements."""
     bounds = await aside(_all_bound, body) if is_long(body, body["Statements"]) else _all_bound(body)
     if len({bound.is_read for bound in bounds if isinstance(bound, Bound)}) > 1:
         raise partiql_errors.batch_mixed()
@@ -48,14 +61,32 @@ async def batch_execute_statement(region: Region, body: Body) -> Answer:
 
     found, rows = await region.read(read)
     done = await asyncio.gather(*(_batch_response(region, one, rows, type(body) is LargeBody) for one in found))
-    for response, consumed in done:
-        if consumed is not None:
-            consumed.measure(region.meter, "BatchExecuteStatement", int("Item" in response))
-    answer: Answer = {"Responses": [response for response, _ in done]}
+    _measure(region, found, done)
+    answer: Answer = {"Responses": [one.answer for one in done]}
     mode = capacity_mode(body)
     if mode is not None:
-        answer["ConsumedCapacity"] = answers([consumed for _, consumed in done if consumed is not None], mode)
+        answer["ConsumedCapacity"] = answers([one.consumed for one in done if one.consumed is not None], mode)
     return answer
+
+
+def _measure(region: Region, found: Sequence[Result], done: Sequence[Response]) -> None:
+    """Count the statements, and the batch on their tables. A batch is throttled if all of it was."""
+    located = [(result[0], one) for result, one in zip(found, done, strict=True) if isinstance(result, tuple)]
+    if not located:
+        return
+    meter, operation = region.meter, OF_BATCH[located[0][0].bound.is_read]
+    for of, one in located:
+        if one.consumed is not None:
+            one.consumed.measure(meter, operation, int("Item" in one.answer))
+        if isinstance(one.refusal, errors.ConditionFailed):
+            meter.tally(of.table.name, None, operation).failed_conditions += 1
+        elif one.refusal is not None:
+            meter.throttled(operation, one.refusal)
+    tables = {of.table.name for of, _ in located}
+    if all(one.is_throttled for one in done):
+        for name in tables:
+            meter.tally(name, None, operation).throttled += 1
+    meter.current = meter.of_all(tables, operation)
 
 
 def _all_bound(body: Body) -> list[Bound | errors.ApiError]:
@@ -83,11 +114,9 @@ def _located(region: Region, snapshot: Snapshot, bound: Bound | errors.ApiError,
         return refusal
 
 
-async def _batch_response(
-    region: Region, located: Result, rows: dict[bytes, Row | None], is_large: bool
-) -> tuple[Answer, Consumed | None]:
+async def _batch_response(region: Region, located: Result, rows: dict[bytes, Row | None], is_large: bool) -> Response:
     if isinstance(located, errors.ApiError):
-        return {"Error": partiql_errors.batch_error(located)}, None
+        return Response({"Error": partiql_errors.batch_error(located)}, refusal=located)
     one, row_key = located
     response: Answer = {"TableName": one.bound.table_name}
     if isinstance(one.bound.statement, Selecting):
@@ -100,21 +129,23 @@ async def _batch_response(
         try:
             reading.settle(region, consumed, row_key)
         except errors.ApiError as refusal:
-            return {"TableName": one.bound.table_name, "Error": partiql_errors.batch_error(refusal)}, None
-        return response, consumed
+            answer = {"TableName": one.bound.table_name, "Error": partiql_errors.batch_error(refusal)}
+            return Response(answer, refusal=refusal)
+        return Response(response, consumed)
     try:
         done, result, consumed = await write(region, one.bound, is_large)
     except Full:  # other statements of the batch may have succeeded
-        return {**response, "Error": partiql_errors.batch_error(errors.internal())}, None
+        return Response({**response, "Error": partiql_errors.batch_error(errors.internal())})
     except errors.ApiError as refusal:
         response["Error"] = partiql_errors.batch_error(refusal)
         if refusal.code in THROTTLED:
-            return response, None
+            return Response(response, refusal=refusal)
         consumed = Consumed(one.table, "Write", one.table.name, table=1.0)
         throttling.charge(region, [consumed])  # failed statements are charged too
         writing.draw(region, one.table, row_key, 1.0)
-        return response, consumed
+        return Response(response, consumed, refusal)
     if isinstance(result, errors.ConditionFailed):
-        return {**response, "Error": partiql_errors.batch_error(refused(one.bound, result))}, consumed
+        failed = refused(one.bound, result)
+        return Response({**response, "Error": partiql_errors.batch_error(failed)}, consumed, failed)
     item = await returned(one.bound, done, result)
-    return response if item is None else {**response, "Item": item}, consumed
+    return Response(response if item is None else {**response, "Item": item}, consumed)

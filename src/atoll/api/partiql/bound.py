@@ -41,7 +41,7 @@ class Bound:
         return self.body.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
 
     def fingerprint(self) -> str:
-        """A fingerprint of the statement and its parameters."""
+        """A hash that identifies the statement with its parameters."""
         identity = [self.body["Statement"], self.body.get("Parameters") or []]
         return hashlib.sha256(orjson.dumps(identity, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
 

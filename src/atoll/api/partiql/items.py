@@ -103,7 +103,7 @@ def write_of(one: Keyed) -> writes.Write:
 
 
 def _if_there(exists: tree.Function, rest: Terms) -> Terms:
-    """Deleting a missing item succeeds, whatever other conditions the statement has."""
+    """The condition of a DELETE, which succeeds if the item is missing, whatever other conditions the statement has."""
     demanded = joined(rest)
     return () if demanded is None else (tree.Or((tree.Not(exists), demanded)),)
 
@@ -115,7 +115,7 @@ def _condition(terms: Terms, bound: Bound) -> Condition | None:
 
 async def write(region: Region, bound: Bound, is_large: bool) -> tuple[writes.Write, writing.Result, Consumed]:
     """Run a statement's write and charge it. A failed condition is charged and is part of the result; other refusals
-    are raised. `is_large`: the statement is of a request with many values."""
+    are raised. `is_large`: whether the request has many values."""
     now_ms = region.clock.now_ms()
 
     def make(tx: Transaction) -> writes.Write:

@@ -42,7 +42,7 @@ from atoll.model.values import AttributeValue, Item, check_item, read_json
 from atoll.storage.engine import Snapshot
 
 program = lru_cache(512)(condition.program)
-"""Of a condition's tree."""
+"""The nesting levels of a condition's tree."""
 
 
 PIECE_RANGES = 100
@@ -51,7 +51,7 @@ PIECE_RANGES = 100
 class Position(NamedTuple):
     part: int
     key: Item | None
-    """Of the last item read in this range; None at its start."""
+    """The key of the last item read in this range; None at its start."""
 
 
 @dataclass(slots=True)
@@ -61,12 +61,12 @@ class _Progress:
     part: int
     range_: Range
     within: Page
-    """What the page has of this range already."""
+    """The rows that the page already has of this range."""
 
 
 @dataclass(slots=True)
 class Selected:
-    """A SELECT on its table or index, and what was read for it."""
+    """A SELECT on its table or index, and the rows read for it."""
 
     target: Target
     columns: tuple[Column, ...] | None
@@ -77,9 +77,9 @@ class Selected:
     reverse: bool
     limit: int | None
     partitions: Sequence[bytes] | None = None
-    """For a scan, where the partitions end."""
+    """Where the partitions end; only for a scan."""
     page: Page = field(default_factory=Page)
-    """Of all ranges together."""
+    """The sum over all ranges."""
     position: Position | None = None
     """The position for the next page; None at the end."""
     progress: _Progress | None = None
@@ -179,8 +179,9 @@ def _must_fetch(target: Target, columns: tuple[Column, ...] | None) -> bool:
 
 
 def _filter_of_index(target: Target, index: Index, where: tree.ConditionNode | None, filter_: Condition) -> Condition:
-    """A condition with a key of the index must not ask for attributes that the index lacks. To any other condition they
-    are missing, even if the items are fetched for their columns."""
+    """The filter of a read of an index that lacks attributes of the condition. If the condition uses the index's key,
+    such attributes are refused. Otherwise the filter sees them as missing, even if items are fetched for their
+    columns."""
     if index.projection.type == "ALL":
         return filter_
     missing = sorted(filter_.attributes - target.table.projected_names(index))
@@ -248,7 +249,7 @@ def _row_key(target: Target, key: Item, range_: Range) -> bytes:
 
 
 async def complete(region: Region, found: Selected, is_large: bool) -> list[Any]:
-    """Read the rest of the page; return its rows as in the answer. `is_large`: the request has many values."""
+    """Read the rest of the page; return its rows as in the answer. `is_large`: whether the request has many values."""
     while found.progress is not None:
         await asyncio.sleep(0)
         found.add(*await region.read(found.piece))

@@ -7,6 +7,7 @@ from typing import Any
 from atoll import errors
 from atoll.api import queries
 from atoll.api.large import LargeBody, is_long
+from atoll.api.partiql import kinds
 from atoll.api.partiql.bound import Bound, bind
 from atoll.api.partiql.items import refused, returned, write
 from atoll.api.partiql.select import complete, next_token, position_of, select
@@ -20,7 +21,6 @@ from atoll.expressions.partiql.statements import Checking, Selecting
 Body = dict[str, Any]
 Answer = dict[str, Any]
 
-_NAME = "ExecuteStatement"
 _OF_READ = ("ConsistentRead", "ReturnConsumedCapacity")
 """Options that a statement shares with Query and Scan."""
 
@@ -32,7 +32,8 @@ async def execute_statement(region: Region, body: Body) -> Answer:
     if isinstance(bound.statement, Checking):
         raise partiql_errors.exists_outside_transaction()
     done, result, consumed = await write(region, bound, type(body) is LargeBody)
-    consumed.measure(region.meter, _NAME)
+    counted = kinds.OF_STATEMENT[type(bound.statement)]
+    consumed.measure(region.meter, counted)
     if isinstance(result, errors.ConditionFailed):
         raise refused(bound, result)
     item = await returned(bound, done, result)
@@ -40,6 +41,7 @@ async def execute_statement(region: Region, body: Body) -> Answer:
     mode = capacity_mode(body)
     if mode is not None:
         answer["ConsumedCapacity"] = consumed.answer(mode)
+    region.meter.current = region.meter.tally(done.table.name, None, counted)
     return answer
 
 
@@ -65,5 +67,7 @@ async def _select(region: Region, bound: Bound, selecting: Selecting) -> Answer:
     if found.position is not None:
         answer["NextToken"] = next_token(found.position, bound.fingerprint())
     start = found.ranges[0].start if found.ranges else found.target.table.prefix
-    queries.charge_page(region, found.target, found.page, len(items), source, answer, _NAME, start)
+    queries.charge_page(
+        region, found.target, found.page, len(items), source, answer, kinds.OF_STATEMENT[Selecting], start
+    )
     return answer

@@ -11,6 +11,7 @@ from atoll.api import multi
 from atoll.api.large import LargeBody, is_long
 from atoll.api.partiql.bound import Bound, bind
 from atoll.api.partiql.items import Keyed, keyed, read_key, refused, write_of
+from atoll.api.partiql.kinds import OF_TRANSACTION
 from atoll.api.partiql.select import projected
 from atoll.api.returns import capacity_mode
 from atoll.api.table_names import resolve_table
@@ -29,8 +30,6 @@ from atoll.storage.engine import Snapshot, Transaction
 
 Body = dict[str, Any]
 Answer = dict[str, Any]
-
-_NAME = "ExecuteTransaction"
 
 
 async def execute_transaction(region: Region, body: Body) -> Answer:
@@ -113,7 +112,7 @@ async def _read_transaction(region: Region, bounds: Sequence[Bound], mode: str |
             raise multi_errors.transaction_too_large()
         pairs = zip(found, rows, strict=True)
         sizes = [(one.table.name, one.table, reads.size_of(row)) for one, row in pairs]
-        consumed = reading.settle_all(region, sizes, [one.row_key() for one in found], _NAME)
+        consumed = reading.settle_all(region, sizes, [one.row_key() for one in found], OF_TRANSACTION[True])
     except _Invalid as invalid:
         raise invalid.args[0] from None
     except multi_errors.Cancelled as cancelled:
@@ -122,6 +121,7 @@ async def _read_transaction(region: Region, bounds: Sequence[Bound], mode: str |
     for one, row in zip(found, rows, strict=True):
         assert isinstance(one.bound.statement, Selecting)
         responses.append({} if row is None else {"Item": await projected(one.bound.statement.columns, row)})
+    region.meter.current = region.meter.of_all({one.table.name for one in found}, OF_TRANSACTION[True])
     answer: Answer = {"Responses": responses}
     if mode is not None:
         answer["ConsumedCapacity"] = answers(consumed, mode, typed=True)
@@ -140,7 +140,7 @@ async def _write_transaction(region: Region, bounds: Sequence[Bound], body: Body
     try:
         token = body.get("ClientRequestToken")
         tables = {resolve_table(region, bound.table_name) for bound in bounds}
-        batch, outcomes = await multi.transact(region, tables, attempts, token, of, now_ms, _NAME)
+        batch, outcomes = await multi.transact(region, tables, attempts, token, of, now_ms, OF_TRANSACTION[False])
     except _Invalid as invalid:
         raise invalid.args[0] from None
     except multi_errors.Cancelled as cancelled:
@@ -148,9 +148,10 @@ async def _write_transaction(region: Region, bounds: Sequence[Bound], body: Body
         raise multi_errors.transaction_cancelled(refusals) from None
     names = [one.table.name for one in batch]
     if outcomes is None:
-        consumed = await reading.find_done(region, names, batch, _NAME)
+        consumed = await reading.find_done(region, names, batch, OF_TRANSACTION[False])
     else:
         consumed = written(zip(names, batch, outcomes, strict=True), factor=2)
+    region.meter.current = region.meter.of_all(set(names), OF_TRANSACTION[False])
     answer: Answer = {"Responses": []}
     if mode is not None:
         answer["ConsumedCapacity"] = answers(consumed, mode, typed=True)

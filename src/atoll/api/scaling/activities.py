@@ -14,7 +14,7 @@ from atoll.scaling.targets import Activity
 Body = dict[str, Any]
 
 PIECE = 500
-"""So many activities are read at a time: few of them may be of the wanted target."""
+"""The activities that one read takes: few of them may belong to the wanted target."""
 
 
 async def describe_scaling_activities(region: Region, body: Body) -> Body:

@@ -1,4 +1,4 @@
-"""What the requests of Application Auto Scaling share: how they name a target, and the tokens of their pages."""
+"""Common parts of the requests of Application Auto Scaling: the names of targets, and the tokens of pages."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ AAS = "application-autoscaling"
 
 
 def acting(region: Region) -> Scaling:
-    """What acts for the region's targets: `region.state(acting)`."""
+    """The object that acts for the region's targets: `region.state(acting)`."""
     return Scaling(region, tables.update_table)
 
 
 class ScalingWork:
-    """The `Work` of auto scaling, and what alarms call."""
+    """The background `Work` of auto scaling, and the callable that alarms run as an action."""
 
     def __init__(self, region: Region) -> None:
         self._region = region
@@ -43,7 +43,7 @@ class ScalingWork:
         await region.state(acting).act(event, arn)
 
     async def stop(self) -> None:
-        """Nothing runs on its own."""
+        """Does nothing: no task of auto scaling outlives a call."""
 
 
 def target_id(body: Body) -> Id:
@@ -75,7 +75,7 @@ def units(region: Region, snapshot: Snapshot, id_: Id) -> int | None:
 
 
 def names(body: Body) -> tuple[str, ...] | None:
-    """The names with which the ids of the wanted targets begin; None if there are none in the namespace."""
+    """The names with which the ids of the wanted targets begin; None if the request's namespace has no targets."""
     resource, dimension = body.get("ResourceId"), body.get("ScalableDimension")
     if dimension is not None and resource is None:
         raise errors.dimension_without_resource()
@@ -105,7 +105,7 @@ def token(names: Iterable[str]) -> str:
 def page(
     member: str, found: Iterator[T], limit: int, describe: Callable[[T], Body], name: Callable[[T], Iterable[str]]
 ) -> Body:
-    """The answer with at most `limit` of what was found, and a token if there is more."""
+    """The answer with at most `limit` of `found`, and a token if there are more."""
     answer: Body = {member: []}
     last: T | None = None
     for one in found:

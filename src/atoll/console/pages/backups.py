@@ -1,4 +1,4 @@
-"""Backups of a table or of all, and the restore of a table as it was at a moment."""
+"""The page of backups of one table or of all, and of restores to an earlier time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from atoll.console.widgets import Cell, Field, Grid, box, button, confirmed, fac
 
 COLUMNS = ("Backup", "Table", "Type", "Status", "Made (UTC)", ("Size", "right"), "Expires (UTC)", "", "")
 STEPS = 1000
-"""Of the slider."""
+"""The steps of the slider."""
 
 
 @page("/backups", "Backups")
@@ -101,7 +101,7 @@ async def _restore(view: View, one: dict[str, Any]) -> None:
 async def _recovery(view: View) -> None:
     try:
         answer = await view.connection.call("describe_continuous_backups", TableName=view.table)
-    except CallFailed:  # an endpoint may have backups, but no recovery
+    except CallFailed:  # an endpoint may have backups but no point-in-time recovery
         return
     now = answer["ContinuousBackupsDescription"].get("PointInTimeRecoveryDescription", {})
     enabled = now.get("PointInTimeRecoveryStatus") == "ENABLED"
@@ -129,7 +129,7 @@ async def _recovery(view: View) -> None:
 
 
 def _moment(view: View, first: datetime, last: datetime) -> None:
-    """A slider for a moment, and a field for the exact second."""
+    """A slider for a time, and a field for the exact second."""
     span = last - first
 
     def slide() -> None:

@@ -1,4 +1,4 @@
-"""Capacity: consumed, provisioned and throttled over time; hot keys; what auto scaling did."""
+"""The page of capacity: charts of consumed, provisioned and throttled units; hot keys; auto scaling's activities."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ async def _series(
 
 
 async def _hot_keys(view: View) -> None:
-    """Contributor insights."""
+    """Show contributor insights."""
     try:
         state = await view.connection.call("describe_contributor_insights", TableName=view.table)
     except CallFailed:  # the endpoint has none

@@ -1,4 +1,4 @@
-"""The server's clock: the time, what is due next, and moving it."""
+"""The page of the server's clock: the time, the work due next, and controls that move the clock."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _moves(view: View, now_ms: int, rows: list[dict[str, Any]]) -> None:
         ui.navigate.reload()
 
     def show_due() -> None:
-        """What will fall due until the time in the field."""
+        """Show the work that becomes due until the time in the field."""
         try:
             until_ms = datetime.fromisoformat(wanted.text).astimezone(UTC).timestamp() * 1000
         except (ValueError, OverflowError):

@@ -1,4 +1,4 @@
-"""Create a table."""
+"""The page that creates a table."""
 
 from __future__ import annotations
 

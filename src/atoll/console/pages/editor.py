@@ -1,4 +1,4 @@
-"""One item: made, changed, copied, deleted. Saves on the condition that nobody changed the item meanwhile."""
+"""The page that creates, changes, copies and deletes one item. It saves only if the item has not changed meanwhile."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from atoll.console.widgets_diff import diff
 ATTRIBUTES = 150
 """An item with more attributes is edited as JSON."""
 WHOLE = 900_000
-"""Characters of JSON. A message of the browser holds a little more."""
+"""The most characters of JSON: a message of the browser holds a little more."""
 LONG = 60_000
-"""Characters. A longer item is edited as JSON only."""
+"""A value with more characters can be edited only as JSON."""
 MOST_LINES = 6
 
 
@@ -149,7 +149,7 @@ class Editor:
         row.element.delete()
 
     def _switch(self) -> None:
-        """Read the draft from the other form. Stay there if it cannot be read."""
+        """Switch between fields and JSON. If the draft cannot be read, stay in the present form."""
         if self._way.value == self._form:
             return
         try:
@@ -163,7 +163,7 @@ class Editor:
         self._draw()
 
     def _readable(self) -> Item:
-        """The attributes of an item in the making that are complete."""
+        """The attributes of the draft that are complete."""
         found: Item = {}
         for row in self._rows:
             with suppress(BadValue):
@@ -198,7 +198,7 @@ class Editor:
             return
         if not await self._sent(*change, wanted):
             return
-        say("Saved")  # before this button is gone
+        say("Saved")  # while this button still exists
         if self._seen is None:
             self._open(wanted)
         else:
@@ -218,7 +218,7 @@ class Editor:
         except BadValue as error:
             self._alert(str(error))
             return
-        say("Change the key, then create the item", "info")  # before this button is gone
+        say("Change the key, then create the item", "info")  # while this button still exists
         Editor(self._place, self._view, self._key, self._types, None, wanted)
 
     async def _delete(self) -> None:
@@ -248,7 +248,7 @@ class Editor:
             callout(message, "bad")
 
     def _conflict(self, now: Item | None, wanted: Item) -> None:
-        """Another client was faster: show what it did, and let the user decide."""
+        """Another client has changed the item: show its changes, and let the user decide."""
         self._alerts.clear()
         with self._alerts, section("This item was changed by someone else"):
             if self._seen is None:
@@ -264,7 +264,7 @@ class Editor:
                     button("Keep my edit, on top of theirs", lambda: self._rebase(now, wanted))
 
     def _rebase(self, now: Item, wanted: Item) -> None:
-        """Their item, with the attributes that the user changed."""
+        """The stored item with the user's changes applied."""
         seen = self._seen or {}
         mine = {name for name in {**seen, **wanted} if seen.get(name) != wanted.get(name)}
         merged = {name: value for name, value in now.items() if name not in mine or name in wanted}
@@ -272,7 +272,7 @@ class Editor:
         self._seen = now
         self._draw()
         say("Check the item and save again", "info")
-        self._alerts.clear()  # with the button that was pressed
+        self._alerts.clear()  # this also removes the pressed button
 
     def _open(self, item: Item) -> None:
         key = as_json({name: item[name] for name in self._key}, indent=None)

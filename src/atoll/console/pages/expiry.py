@@ -1,4 +1,4 @@
-"""Time to live of a table: its settings, and the items that expire next."""
+"""The page of a table's time to live: its settings, and the items that expire next."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from atoll.console.widgets import Cell, Field, Grid, box, button, facts, put, se
 
 SHOWN = 100
 PAGES = 10
-"""Of a scan for items that expire."""
+"""The items that a scan for expiring items examines."""
 
 
 @page("/table/{table}/ttl", "{table}")
@@ -64,7 +64,7 @@ def _row(view: View, key: Item, expires: float, now: float) -> list[Cell]:
 
 
 def _scan(view: View, key: list[str], attribute: str) -> None:
-    """Of an endpoint that has no list: look at some items."""
+    """Find expiring items among the first ones of a scan, for an endpoint without the list."""
 
     async def look() -> None:
         now = SystemClock().now_ms() / 1000

@@ -1,18 +1,17 @@
-"""The indexes of a table: list, add and delete global ones."""
+"""The page of a table's indexes, which adds and deletes global ones."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from nicegui import ui
-
 from atoll.console.pages.creation import Key, units
+from atoll.console.pages.index_changes import create_index, delete_index, deletion_cell, status_cell
 from atoll.console.pages.search_form import key_names
 from atoll.console.pages.vector_indexes import vector_indexes
 from atoll.console.search import Search
 from atoll.console.shell import View, page
 from atoll.console.sizes import count, size
-from atoll.console.widgets import Cell, Field, Grid, box, button, confirmed, section, text
+from atoll.console.widgets import Cell, Field, Grid, box, button, section, text
 
 COLUMNS = ("Index", "Kind", "Status", "Key", "Projection", ("Items", "right"), ("Size", "right"), "Capacity", "")
 PROJECTIONS = {"ALL": "All attributes", "KEYS_ONLY": "Keys only", "INCLUDE": "Named attributes"}
@@ -24,13 +23,7 @@ async def indexes(view: View) -> None:
     global_, local = table.get("GlobalSecondaryIndexes", []), table.get("LocalSecondaryIndexes", [])
 
     async def delete(row: int, act: str) -> None:
-        name = global_[row]["IndexName"]
-        if await confirmed(
-            "Delete index", f"The index {name} is deleted. The items of the table stay.", "Delete index", name
-        ):
-            change = [{"Delete": {"IndexName": name}}]
-            await view.connection.call("update_table", TableName=view.table, GlobalSecondaryIndexUpdates=change)
-            ui.navigate.reload()
+        await delete_index(view, "GlobalSecondaryIndexUpdates", global_[row])
 
     with section("Indexes", "flush"):
         rows = [_row(view, table, one, "Global") for one in global_] + [
@@ -46,18 +39,16 @@ def _row(view: View, table: dict[str, Any], one: dict[str, Any], kind: str) -> l
     name, keys = one["IndexName"], key_names(one)
     projection = one.get("Projection", {})
     named = projection.get("NonKeyAttributes", [])
-    status = one.get("IndexStatus", "ACTIVE")
-    deletion: Cell = {"text": "Delete", "act": "delete", "label": f"Delete the index {name}"}
     return [
         {"text": name, "href": view.table_url(view.table, search=Search(view.table, name).as_text())},
         kind,
-        {"text": status.capitalize(), "kind": "good" if status == "ACTIVE" else "warn"},
+        status_cell(one),
         {"text": ", ".join(keys), "kind": "mono"},
         PROJECTIONS.get(projection.get("ProjectionType", ""), "") + (f": {', '.join(named)}" if named else ""),
         count(one.get("ItemCount", 0)),
         size(one.get("IndexSizeBytes", 0)),
         _capacity(table, one) if kind == "Global" else "the table's",
-        deletion if kind == "Global" and view.writable else "",
+        deletion_cell(view, one) if kind == "Global" else "",
     ]
 
 
@@ -86,14 +77,7 @@ def _creation(view: View, table: dict[str, Any]) -> None:
             index["Projection"]["NonKeyAttributes"] = [one.strip() for one in named.text.split(",") if one.strip()]
         if provisioned:
             index["ProvisionedThroughput"] = units(read, write)
-        definitions = {one["AttributeName"]: one for one in table["AttributeDefinitions"]}
-        for key in keys:
-            definitions.setdefault(key.name.text, key.definition())
-        await view.connection.call(
-            "update_table", TableName=view.table, AttributeDefinitions=list(definitions.values()),
-            GlobalSecondaryIndexUpdates=[{"Create": index}],
-        )  # fmt: skip
-        ui.navigate.reload()
+        await create_index(view, table, "GlobalSecondaryIndexUpdates", index, keys)
 
     def fit() -> None:
         named.set_visibility(projection.value == "INCLUDE")

@@ -1,4 +1,4 @@
-"""The items of a table: a query or scan, its request as code, and the items that it finds."""
+"""The page of a table's items: a query or scan, its request as code, and the items that it finds."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from atoll.console.widgets import (
 MOST_COLUMNS = 12
 CSV_PAGE = 1_000
 EMPTY_PAGES = 20
-"""A filter may leave pages empty: read this many before the user has to ask for more."""
+"""The pages to read before the user must ask for more: a filter may leave pages empty."""
 
 
 class Items:
@@ -183,7 +183,7 @@ def _enable(one: Element, enabled: bool) -> None:
 async def _page(
     connection: Connection, search: Search, request: dict[str, Any], start: Item | None
 ) -> tuple[list[Item], Item | None, int, float]:
-    """Items, where the next page begins, how many items were read, and the read units."""
+    """The items, the start of the next page, the number of items read, and the read units."""
     items: list[Item] = []
     scanned, units = 0, 0.0
     for _ in range(EMPTY_PAGES if search.filters else 1):

@@ -1,4 +1,4 @@
-"""The items whose vectors are nearest to a given one, or to that of an item: SearchVectors."""
+"""The page of SearchVectors: the items whose vectors are nearest to a given vector or to that of an item."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Nearest:
         self._fit()
 
     def _fit(self) -> None:
-        """A field for each attribute that searches of the index compare."""
+        """Show a field for each attribute that searches of the index can filter by."""
         self._filters.clear()
         with self._filters:
             self._given = {

@@ -1,4 +1,4 @@
-"""PartiQL: an editor with a history."""
+"""The page of PartiQL: an editor of statements, with a history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Regions: a map of the links between them, their lag and backlog, conflicts, and switches that cut and heal links."""
+"""The page of regions: a map of the links between them, lag and backlog, conflicts, and switches that cut and heal
+links."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The form of a query or scan."""
+"""The form of a query or scan, on the page of items."""
 
 from __future__ import annotations
 

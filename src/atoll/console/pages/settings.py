@@ -1,4 +1,4 @@
-"""A table: what it is, its settings, its deletion."""
+"""The page of a table: its description, its settings, its deletion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What takes the room of a region's store."""
+"""The page of a region's store: its size, by table and part."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def storage(view: View) -> None:
 
 
 def _row(view: View, one: dict[str, Any], exists: bool) -> list[Cell]:
-    """Of a deleted table only the backups are left."""
+    """A row of the page. A deleted table has only backups left."""
     name = one["table"]
     other = sum(_bytes(value) for name, value in one.items() if name not in NAMED and isinstance(value, dict))
     return [
@@ -59,7 +59,7 @@ def _row(view: View, one: dict[str, Any], exists: bool) -> list[Cell]:
 
 
 def _bytes(part: dict[str, Any]) -> float:
-    """Of an amount, or of a mapping of amounts."""
+    """The bytes of an amount, or the sum of a mapping of amounts."""
     return float(sum(_amounts(part)))
 
 

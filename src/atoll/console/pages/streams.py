@@ -1,4 +1,4 @@
-"""Streams: the lineage of shards, and a live tail of records with both images compared."""
+"""The page of streams: the lineage of shards, and a live tail of records with both images compared."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ADMIN_ACTIONS = {"rotate": "Rotate shards", "split": "Split shards", "trim": "Tr
 
 
 class Tail:
-    """New records of all shards. It starts with the open shards, and goes on with their children."""
+    """Follows new records of all shards. It starts with the open shards and continues with their children."""
 
     def __init__(self, view: View, arn: str) -> None:
         self._view = view
@@ -68,7 +68,7 @@ class Tail:
         put(self._summary, "Waiting for records" if running else "Stopped")
 
     async def _follow(self, place: str) -> None:
-        """Iterators of the shards that have none yet."""
+        """Get iterators of shards that have none yet."""
         for shard in await all_shards(self._view, self._arn):
             name = shard["ShardId"]
             closed = "EndingSequenceNumber" in shard["SequenceNumberRange"]

@@ -1,4 +1,4 @@
-"""The first page: all tables."""
+"""The first page of the console: all tables."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from atoll.console.sizes import count, size
 from atoll.console.widgets import Cell, Field, Grid, box, later, link, put, section, text, together
 
 SHOWN = 200
-"""Rows at most; the filter finds the others."""
+"""The most rows on the page; the filter finds the others."""
 AT_A_TIME = 25
 COLUMNS = ("Table", "Status", ("Items", "right"), ("Size", "right"), "Keys", "Capacity", ("Indexes", "right"), "Stream")
 

@@ -1,4 +1,4 @@
-"""Triggers: event source mappings, how far they are, and what fails."""
+"""The page of triggers: event source mappings, their progress and their failures."""
 
 from __future__ import annotations
 

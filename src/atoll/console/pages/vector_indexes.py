@@ -1,15 +1,14 @@
-"""The vector indexes of a table: list, add and delete them. A part of the page of indexes."""
+"""The part of the page of indexes that lists, adds and deletes vector indexes."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from nicegui import ui
-
 from atoll.console.pages.creation import Key, number
+from atoll.console.pages.index_changes import create_index, delete_index, deletion_cell, status_cell
 from atoll.console.shell import View
 from atoll.console.sizes import count, size
-from atoll.console.widgets import Cell, Field, Grid, box, button, confirmed, link, section, text
+from atoll.console.widgets import Cell, Field, Grid, box, button, link, section, text
 
 COLUMNS = ("Vector index", "Attribute", ("Dimensions", "right"), "Distance", "Searched by", "Projection", "Status",
            ("Items", "right"), ("Size", "right"), "")  # fmt: skip
@@ -21,13 +20,7 @@ def vector_indexes(view: View, table: dict[str, Any]) -> None:
     found = table.get("VectorIndexes", [])
 
     async def delete(row: int, act: str) -> None:
-        name = found[row]["IndexName"]
-        if await confirmed(
-            "Delete index", f"The index {name} is deleted. The items of the table stay.", "Delete index", name
-        ):
-            change = [{"Delete": {"IndexName": name}}]
-            await view.connection.call("update_table", TableName=view.table, VectorIndexUpdates=change)
-            ui.navigate.reload()
+        await delete_index(view, "VectorIndexUpdates", found[row])
 
     if found:
         with section("Vector indexes", "flush"):
@@ -37,34 +30,31 @@ def vector_indexes(view: View, table: dict[str, Any]) -> None:
 
 
 def _on_demand(table: dict[str, Any]) -> bool:
-    """Only such tables may have vector indexes."""
+    """Whether the table is on demand: only such tables may have vector indexes."""
     return bool(table.get("BillingModeSummary", {}).get("BillingMode") == "PAY_PER_REQUEST")
 
 
 def _row(view: View, one: dict[str, Any]) -> list[Cell]:
-    name, status = one["IndexName"], one.get("IndexStatus", "ACTIVE")
     projection = one.get("Projection", {})
     named = projection.get("NonKeyAttributes", [])
     return [
-        {"text": name, "href": view.table_url(view.table, "nearest", index=name)},
+        {"text": one["IndexName"], "href": view.table_url(view.table, "nearest", index=one["IndexName"])},
         {"text": one["VectorAttribute"]["AttributeName"], "kind": "mono"},
         count(one["Dimensions"]),
         DISTANCES.get(one["DistanceFunction"], one["DistanceFunction"]),
         {"text": ", ".join(each["AttributeName"] for each in one.get("SearchSchema", ())), "kind": "mono"},
         PROJECTIONS.get(projection.get("ProjectionType", ""), ", ".join(named)),
-        {"text": status.capitalize(), "kind": "good" if status == "ACTIVE" else "warn"},
+        status_cell(one),
         count(one.get("ItemCount", 0)),
         size(one.get("IndexSizeBytes", 0)),
-        {"text": "Delete", "act": "delete", "label": f"Delete the index {name}"} if view.writable else "",
+        deletion_cell(view, one),
     ]
 
 
 def _creation(view: View, table: dict[str, Any]) -> None:
     async def create() -> None:
-        keys = [(hash_, "HASH"), (filter_, "INLINE_FILTER")]
-        schema = [
-            {"AttributeName": key.name.text, "SearchSchemaElementType": kind} for key, kind in keys if key.name.text
-        ]
+        keys = [(key, kind) for key, kind in ((hash_, "HASH"), (filter_, "INLINE_FILTER")) if key.name.text]
+        schema = [{"AttributeName": key.name.text, "SearchSchemaElementType": kind} for key, kind in keys]
         index = {
             "IndexName": name.text,
             "VectorAttribute": {"AttributeName": attribute.text},
@@ -73,15 +63,7 @@ def _creation(view: View, table: dict[str, Any]) -> None:
             "Projection": {"ProjectionType": projection.value},
             **({"SearchSchema": schema} if schema else {}),
         }
-        definitions = {one["AttributeName"]: one for one in table["AttributeDefinitions"]}
-        for key, _ in keys:
-            if key.name.text:
-                definitions.setdefault(key.name.text, key.definition())
-        await view.connection.call(
-            "update_table", TableName=view.table, AttributeDefinitions=list(definitions.values()),
-            VectorIndexUpdates=[{"Create": index}],
-        )  # fmt: skip
-        ui.navigate.reload()
+        await create_index(view, table, "VectorIndexUpdates", index, [key for key, _ in keys])
 
     with section("Add a vector index"):
         with box("row"):

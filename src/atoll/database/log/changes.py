@@ -1,8 +1,8 @@
 """The change log: one record for each applied change, in the transaction that applies it.
 
-Every reader of a table's changes (its stream, and through it the triggers) reads this log and has no other source. The
-log keeps an image only if a reader needs it, see `retention`. Records are numbered per shard, without gaps, in commit
-order. So a reader that asks for number n and gets a greater one knows that n was trimmed.
+Every reader of a table's changes (its stream, and through it the triggers) reads this log only. The log keeps an image
+only if a reader needs it, see `retention`. Records are numbered per shard, without gaps, in commit order. So a reader
+that asks for number n and gets a greater one knows that n was trimmed.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from atoll.clock import Stamp, Version
 from atoll.database import due
 from atoll.database import format as fmt
 from atoll.database.log import retention, rows
-from atoll.database.log.rows import ChangeRow
+from atoll.database.log.rows import NOTHING, ChangeRow
 from atoll.database.schema import Shard, Table
+from atoll.database.stored import Stored
 from atoll.model import keycode, values
 from atoll.model.values import Item
 from atoll.storage.engine import Snapshot, Transaction
@@ -31,21 +32,19 @@ def append(
     version: Version,
     stamp: Stamp,
     cause: int,
-    old: tuple[int, bytes] | None,
-    new: tuple[int, bytes] | None,
+    old: Stored | None,
+    new: Stored | None,
     previous: Version | None = None,
 ) -> int:
-    """Write the record and return its sequence number. Images are (size, JSON). The version's time may come from
-    another region, or be ahead of a clock that was set back."""
+    """Write the record; returns its sequence number. `old` and `new` are the item before and after. The version's time
+    may differ from the stamp's: it may come from another region, or be ahead of a clock that was set back."""
     counter, prefix = table.log_of(row_key)
     sequence = tx.add_number(counter, 1)
-    keys = (values.item_size(key), orjson.dumps(key))
     kept = retention.of(table)
-    if old is not None and not kept.old_image:
-        old = (old[0], b"")
-    if new is not None and not kept.new_image:
-        new = (new[0], b"")
-    row = rows.dump(version, stamp.commit, stamp.now_ms, cause, keys, old, new, previous)
+    before = NOTHING if old is None else (old.size, old.json if kept.old_image else b"")
+    after = NOTHING if new is None else (new.size, new.json if kept.new_image else b"")
+    keys = values.item_size(key), orjson.dumps(key)
+    row = rows.dump(version, stamp.commit, stamp.now_ms, cause, keys, before, after, previous)
     tx.put(fmt.change_key(prefix, sequence), row)
     if sequence % limits.SPLIT_CHECK_CHANGES == 0:
         due.schedule(tx, stamp.now_ms, fmt.SPLIT, table.name.encode())
@@ -66,7 +65,7 @@ LOOKED_CHANGES = 100
 
 
 def find_last(snapshot: Snapshot, table: Table, row_key: bytes, key: Item, version: Version) -> ChangeRow | None:
-    """The item's change with this version, if it is among the last ones of its open shard."""
+    """The item's change with this version, if it is among the last changes of its open shard."""
     _, prefix = table.log_of(row_key)
     for _, stored in snapshot.scan(prefix, keycode.successor(prefix), reverse=True, limit=LOOKED_CHANGES):
         change = rows.parse(stored)

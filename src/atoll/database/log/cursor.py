@@ -1,4 +1,4 @@
-"""The cursor, with which every reader reads a change log.
+"""Read a change log with a cursor, as every reader does.
 
 A reader sees a `Scope` of a log: a run of its shards, and no change older than the reader's horizon. The log may keep
 older changes for other readers, see `retention`. Changes before the horizon count as trimmed for this reader, even if
@@ -34,7 +34,7 @@ class Scope:
     first_shard: int = 0
     end_shard: int | None = None
     horizon_ms: int = -1
-    """Changes that were written then or earlier are hidden, and shards that were closed then or earlier."""
+    """Changes written and shards closed at this time or earlier are hidden."""
 
     def has(self, number: int) -> bool:
         return self.first_shard <= number and (self.end_shard is None or number < self.end_shard)
@@ -75,8 +75,7 @@ def prefetch(snapshot: Snapshot, open_shards: Iterable[tuple[int, int]]) -> None
 
 
 def end(snapshot: Snapshot, log_space: int, shard: Shard) -> int:
-    """The number after the last change's number. A closed shard never gets a change with this number or a later
-    one."""
+    """The number after the last change's. A closed shard never gets a change with this number or a greater one."""
     if shard.last_sequence is not None:
         return shard.last_sequence
     return snapshot.number(fmt.sequence_counter(log_space, shard.number)) + 1
@@ -187,17 +186,17 @@ class Cursor:
     shard that ended without children keeps its position."""
 
     positions: tuple[tuple[int, int], ...]
-    """Shards and the numbers to read next in them, by shard."""
+    """Pairs of a shard and the number to read next in it, sorted by shard."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     changes: list[tuple[int, int, ChangeRow]]
-    """Shard, number, change. The changes of an item are in their order."""
+    """Tuples of shard, number and change. The changes of an item are in order."""
     cursor: Cursor
-    """The position after them."""
+    """The position after these changes."""
     missed: int
-    """Number of changes trimmed before they were read; an upper bound if whole shards were trimmed."""
+    """The number of changes trimmed before they were read; an upper bound if whole shards were trimmed."""
     caught_up: bool
 
 
@@ -279,7 +278,7 @@ def advance(cursor: Cursor, present: Sequence[Shard]) -> tuple[Cursor, int]:
             orphan = shard.parent not in by_number or shard.parent in lost
             if orphan and shard.number > min(lost) and not any(_overlap(shard, by_number[n]) for n in kept):
                 kept[shard.number] = shard.first_sequence
-                # Subtract one: closing a shard takes a number.
+                # Subtract one, because closing a shard takes a number.
                 position = earliest if shard.parent is None else lost.get(shard.parent, earliest)
                 missed += max(0, shard.first_sequence - 1 - position)
     return Cursor(tuple(sorted(kept.items()))), missed

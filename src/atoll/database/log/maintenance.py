@@ -1,4 +1,4 @@
-"""Background jobs of the log: rotate old shards, split full partitions, trim old changes. Each can be forced, too."""
+"""Background jobs of the log: rotate old shards, split full partitions, trim old changes. Tests can force each."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ TRIMMED_CHANGES = 200
 """The most changes that one run of `trim` deletes."""
 
 TRIM_INTERVAL_MS = 60_000
-"""Shortest time between two trims of a shard, so changes may stay longer by this."""
+"""The shortest time between two trims of a shard; changes may stay this much longer."""
 
 LOOK_MS = limits.STREAM_RETENTION_MS
-"""Longest time between two trims of a shard, so a shorter retention takes effect within this."""
+"""The longest time between two trims of a shard; a shorter retention takes effect within this time."""
 
 
 # Jobs
@@ -43,7 +43,7 @@ def split(tx: Transaction, region: Region, stamp: Stamp, name: bytes) -> int | N
     table = region.catalog.find(tx, name.decode())
     if table is None or table.status == "DELETING":
         return None
-    if tx.tally(fmt.bytes_counter(table.space)) > len(table.shards) * limits.PARTITION_BYTES:
+    if tx.tally(table.bytes_tally) > len(table.shards) * limits.PARTITION_BYTES:
         catalog.save(tx, shards.repartition(tx, table, stamp.now_ms))
     return None
 
@@ -59,7 +59,7 @@ def trim(tx: Transaction, region: Region, stamp: Stamp, subject: bytes) -> int |
     keep_ms = _keep_ms(tx, region, log_space)
     if keep_ms is None:
         over_ms = garbage.due_ms(tx, log_space)
-        if over_ms > now_ms:  # the table is deleted, but not yet its log
+        if over_ms > now_ms:  # the log of a deleted table is still kept
             return over_ms
         keep_ms = 0
     next_ms = _trim(tx, log_space, shard, keep_ms, now_ms)
@@ -70,7 +70,7 @@ def trim(tx: Transaction, region: Region, stamp: Stamp, subject: bytes) -> int |
 
 
 def _keep_ms(tx: Transaction, region: Region, log_space: int) -> int | None:
-    """How long the log keeps its changes; None if its table is deleted."""
+    """The retention of the log's changes, in milliseconds; None if its table is deleted."""
     for table in region.catalog.tables(tx):
         if table.log_space == log_space:
             return retention.of(table).keep_ms

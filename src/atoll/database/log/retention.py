@@ -40,7 +40,7 @@ def _stream(table: Table) -> Retention:
 
 
 def _replicas(table: Table) -> Retention:
-    """Other replicas read the new images. One that falls behind by more copies the table again."""
+    """Other replicas read the new images. A replica that falls further behind copies the table again."""
     return Retention() if table.group is None else Retention(new_image=True, keep_ms=limits.REPLICATION_RETENTION_MS)
 
 
@@ -49,12 +49,13 @@ def _recovery(table: Table) -> Retention:
 
 
 def _copies(table: Table) -> Retention:
-    """Copies of the table as it was at a moment, of which the earliest lies as far back as one can be restored."""
+    """Jobs that copy the table as it was at an earlier moment; the earliest possible moment is the start of the
+    recovery window."""
     return Retention(old_image=True, keep_ms=limits.RECOVERY_DAYS * DAY_MS + GRACE_MS) if table.copies else Retention()
 
 
 def _destinations(table: Table) -> Retention:
-    """Kinesis streams get both images. One that cannot be reached for a day misses changes."""
+    """Kinesis streams get both images. A stream that cannot be reached for a day misses changes."""
     if any(one.is_on for one in table.destinations):
         return Retention(old_image=True, new_image=True, keep_ms=limits.STREAM_RETENTION_MS)
     return Retention()

@@ -11,6 +11,11 @@ _HAS_PREVIOUS = 0x80
 _CHANGE_HEADER = struct.Struct(">QQQBBIIIII")
 
 
+Sized = tuple[int, bytes]
+"""The size by the published formula, and the JSON."""
+NOTHING: Sized = 0, b""
+
+
 @dataclass(slots=True)
 class ChangeRow:
     """A stored change. Images are JSON or None; the log keeps them only if a reader needs them."""
@@ -18,7 +23,7 @@ class ChangeRow:
     time: int
     region: str
     commit: int
-    """Identifies the transaction."""
+    """The id of the transaction."""
     written_ms: int
     cause: int
     keys: bytes
@@ -26,11 +31,11 @@ class ChangeRow:
     new: bytes | None
     keys_size: int
     old_size: int
-    """0 if there was no item, whether its image is kept or not."""
+    """The old item's size, even if its image is not kept; 0 if there was no item."""
     new_size: int
-    """0 if there is no item now."""
+    """The new item's size; 0 if the item was deleted."""
     previous: Version | None = None
-    """The version that it replaced, on tables with replicas."""
+    """The version that the change replaced; only for tables with replicas."""
 
 
 def dump(
@@ -38,35 +43,24 @@ def dump(
     commit: int,
     written_ms: int,
     cause: int,
-    keys: tuple[int, bytes],
-    old: tuple[int, bytes] | None,
-    new: tuple[int, bytes] | None,
+    keys: Sized,
+    old: Sized,
+    new: Sized,
     previous: Version | None = None,
 ) -> bytes:
-    """Encode a change row; keys and images are (size, JSON)."""
+    """Encode a change row. The JSON of an image that is not kept is empty."""
     region = version.region.encode()
-    old_size, old_json = old or (0, b"")
-    new_size, new_json = new or (0, b"")
+    keys_size, keys_json = keys
+    old_size, old_json = old
+    replaced = b""
     if previous is not None:
         cause |= _HAS_PREVIOUS
+        name = previous.region.encode()
+        replaced = b"%b%c%b" % (previous.time.to_bytes(8, "big"), len(name), name)
     header = _CHANGE_HEADER.pack(
-        version.time, commit, written_ms, cause, len(region), keys[0], old_size, new_size, len(keys[1]), len(old_json)
+        version.time, commit, written_ms, cause, len(region), keys_size, old_size, new[0], len(keys_json), len(old_json)
     )
-    if previous is None:
-        return b"".join((header, region, keys[1], old_json, new_json))
-    replaced = previous.region.encode()
-    return b"".join(
-        (
-            header,
-            region,
-            previous.time.to_bytes(8, "big"),
-            bytes((len(replaced),)),
-            replaced,
-            keys[1],
-            old_json,
-            new_json,
-        )
-    )
+    return b"".join((header, region, replaced, keys_json, old_json, new[1]))
 
 
 def parse(stored: bytes) -> ChangeRow:

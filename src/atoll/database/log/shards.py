@@ -44,7 +44,7 @@ def find(snapshot: Snapshot, log_space: int, number: int) -> Shard | None:
 
 
 def listed(snapshot: Snapshot, log_space: int, first: int, end: int, *, limit: int | None = None) -> Iterator[Shard]:
-    """Shards with first <= number < end that are not wholly trimmed, parents before their children."""
+    """The existing shards with first <= number < end, parents before their children."""
     for _, stored in snapshot.scan(fmt.shard_key(log_space, first), fmt.shard_key(log_space, end), limit=limit):
         yield parse(stored)
 
@@ -144,5 +144,5 @@ def _open(tx: Transaction, table: Table, shard: Shard) -> Shard:
 
 def repartition(tx: Transaction, table: Table, now_ms: int) -> Table:
     """The table with the partitions that its throughput and size need, but never fewer than it has."""
-    size = tx.tally(fmt.bytes_counter(table.space))
+    size = tx.tally(table.bytes_tally)
     return follow(tx, table, divide(table.shards, partitions(table, size)), now_ms)

@@ -14,22 +14,22 @@ COSINE, DOT_PRODUCT, EUCLIDEAN = "COSINE", "DOT_PRODUCT", "EUCLIDEAN"
 class VectorIndex:
     name: str
     attribute: str
-    """The one that holds the vector."""
+    """The attribute that holds the vector."""
     dimensions: int
     distance: str
-    """COSINE, DOT_PRODUCT or EUCLIDEAN"""
+    """One of "COSINE", "DOT_PRODUCT" or "EUCLIDEAN"."""
     projection: Projection
     space: int
     log_space: int
-    """For the rows that say which entries changed; see `rows`."""
+    """The space of the log of changed entries; see `rows`."""
     partition: KeyAttribute | None = None
-    """The HASH element of the search schema: a search reads one value of it."""
+    """The HASH element of the search schema: a search reads entries with one value of it."""
     filters: tuple[KeyAttribute, ...] = ()
-    """Its INLINE_FILTER elements."""
+    """The INLINE_FILTER elements of the search schema."""
     status: str = "ACTIVE"
     backfilling: bool = False
     due_ms: int = 0
-    """As those of `schema.Index`."""
+    """As in `schema.Index`."""
 
     @cached_property
     def searched(self) -> tuple[KeyAttribute, ...]:
@@ -49,7 +49,7 @@ class VectorIndex:
         return self.space, self.log_space
 
     def projected(self, table_keys: KeySchema) -> frozenset[str] | None:
-        """The attributes beside the vector that an entry has; None means all."""
+        """The attributes of an entry besides the vector; None means all."""
         if self.projection.type == "ALL":
             return None
         return frozenset((*table_keys.names, *self.types, *self.projection.attributes)) - {self.attribute}
@@ -58,5 +58,5 @@ class VectorIndex:
         return self.status
 
     def filling_at(self, now_ms: int) -> bool:
-        """Whether the index is in its backfill phase, when its table is ACTIVE again."""
+        """Whether the index is in its backfill phase, in which its table is ACTIVE again."""
         return self.backfilling and now_ms >= self.due_ms

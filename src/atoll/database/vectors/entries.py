@@ -1,4 +1,4 @@
-"""Entries of vector indexes: compute those of an item, check what they are made of, and update them with the item.
+"""Entries of vector indexes: compute and check those of an item, and update them with the item.
 
 An item without the index's vector, or without its partition attribute, has no entry. A filter attribute may be missing.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import orjson
 
@@ -15,6 +15,7 @@ from atoll import limits
 from atoll.database import format as fmt
 from atoll.database import keys
 from atoll.database.schema import Table
+from atoll.database.stored import Stored
 from atoll.database.vectors import floats, rows
 from atoll.database.vectors.definition import VectorIndex
 from atoll.errors import vectors as errors
@@ -26,28 +27,23 @@ from atoll.storage.engine import Transaction
 
 @dataclass(frozen=True, slots=True)
 class VectorWrite:
-    """A write to one vector index, for its cost."""
+    """A write to one vector index, to charge it."""
 
     index: VectorIndex
     size: int
-    """The bytes that it is charged."""
+    """The bytes to charge."""
 
 
 class Entry(NamedTuple):
     key: bytes
     vector: bytes
     item: Item
-    """What the index projects beside the vector."""
+    """The projected attributes besides the vector."""
     size: int
 
     @property
     def row(self) -> bytes:
         return rows.entry_row(self.size, self.vector, orjson.dumps(self.item))
-
-
-class Stored(Protocol):
-    @property
-    def item(self) -> Item: ...
 
 
 def entry(table: Table, index: VectorIndex, of: Stored | None, row_key: bytes) -> Entry | None:
@@ -80,7 +76,7 @@ def apply(tx: Transaction, table: Table, row_key: bytes, old: Stored | None, new
 def _apply(
     tx: Transaction, table: Table, index: VectorIndex, row_key: bytes, old: Stored | None, new: Stored | None
 ) -> int:
-    """Update one index; return the bytes that are charged for it, 0 if its entry stays as it is."""
+    """Update one index; returns the bytes to charge, 0 if its entry stays the same."""
     before, after = entry(table, index, old, row_key), entry(table, index, new, row_key)
     if index.backfilling and before is not None and tx.get(before.key) is None:
         before = None  # the backfill has not reached this item yet
@@ -106,12 +102,12 @@ def _same(before: Entry | None, after: Entry | None) -> bool:
 
 
 def _searched(index: VectorIndex, entry: Entry) -> tuple[bytes, list[AttributeValue | None]]:
-    """What searches keep in memory."""
+    """The part of an entry that searches keep in memory."""
     return entry.vector, [entry.item.get(element.name) for element in index.filters]
 
 
 def counters(table: Table) -> list[bytes]:
-    """The numbers that writes of entries count up."""
+    """The sequence counters that writes of entries increment."""
     return [rows.counter(index.log_space) for index in table.vector_indexes]
 
 
@@ -122,8 +118,8 @@ def uncertain(table: Table, row_key: bytes, old: Stored | None) -> list[bytes]:
 
 
 def add(tx: Transaction, table: Table, index: VectorIndex, row_key: bytes, item: Stored) -> None:
-    """Add a stored item's entry to an index under construction, unless a write has added it already. Nobody searches
-    the index yet, so its log does not need to know."""
+    """Add a stored item's entry to an index under construction, unless a write has added it already. The index cannot
+    be searched yet, so this writes nothing to its log."""
     made = entry(table, index, item, row_key)
     if made is not None and tx.get(made.key) is None:
         tx.put(made.key, made.row)
@@ -143,7 +139,7 @@ def _count(tx: Transaction, index: VectorIndex, before: Entry | None, after: Ent
 
 
 def check(table: Table, item: Item) -> None:
-    """The attributes that vector indexes use must be fit for them."""
+    """Check the attributes that vector indexes use."""
     for index in table.vector_indexes:
         value = item.get(index.attribute)
         if value is not None and floats.pack(value, index.dimensions) is None:
@@ -154,7 +150,7 @@ def check(table: Table, item: Item) -> None:
 
 
 def check_updated(table: Table, before: Item, after: Item) -> None:
-    """Check the attributes that an update changed. The others may be older than the index."""
+    """Check only the attributes that an update changed: others may be older than the index."""
     check(table, {name: value for name, value in after.items() if value != before.get(name)})
 
 
@@ -189,8 +185,8 @@ _ABSENT: AttributeValue = {}
 
 
 def saved_bytes(table: Table, of: Stored | None) -> int:
-    """By how much less than its size an item counts for the write units of its table: there an element of a vector
-    counts 4 bytes."""
+    """The bytes to subtract from an item's size for write units of its table: there a vector's element counts 4
+    bytes."""
     if of is None:
         return 0
     item, vectors = of.item, {index.attribute: index.dimensions for index in table.vector_indexes}

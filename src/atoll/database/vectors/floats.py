@@ -12,11 +12,11 @@ from atoll.model.values import AttributeValue
 MOST = 3.4028234663852886e38
 """The greatest 32-bit float."""
 _BOUND = MOST + 2.0**102
-"""From here on a number is rounded to infinity."""
+"""The least number that would be rounded to infinity."""
 
 
 def pack(value: AttributeValue | None, dimensions: int) -> bytes | None:
-    """The value as floats; None unless it is a vector of so many dimensions."""
+    """The value as floats; None unless it is a vector with `dimensions` elements."""
     members = None if value is None else value.get("L")
     if members is None or len(members) != dimensions:
         return None
@@ -27,7 +27,7 @@ def pack(value: AttributeValue | None, dimensions: int) -> bytes | None:
 
 
 def packed(numbers: Sequence[float]) -> bytes:
-    """Little endian; -0 becomes 0. Raises OverflowError for a number that no 32-bit float can be near."""
+    """The numbers as 32-bit floats, little endian; -0 becomes 0. Raises OverflowError for a number out of range."""
     if numbers and not (max(numbers) < _BOUND and min(numbers) > -_BOUND):
         raise OverflowError
     floats = array("f", numbers)
@@ -47,7 +47,7 @@ def unpacked(vector: bytes) -> array[float]:
 
 
 def shown(vector: bytes) -> AttributeValue:
-    """The vector as an attribute: of each float the shortest decimal that is nearest to it, without an exponent."""
+    """The vector as an attribute: for each float the shortest decimal that rounds to it, without an exponent."""
     return {"L": [{"N": _shortest(number)} for number in unpacked(vector)]}
 
 

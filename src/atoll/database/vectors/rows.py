@@ -6,9 +6,9 @@
 The hash is that of the partition attribute, zero where the index has none. The vector is `dimensions` 32-bit floats,
 little endian; the projected attributes leave it out. The size is the one that capacity and IndexSizeBytes count.
 
-Searches keep what they know of the entries in memory. They learn from the change log what is new: change n, as numbered
-by the log's sequence counter, is in the slot n modulo `SLOTS`. So a log needs no trimming. A process that has missed
-more changes than there are slots reads the entries again.
+Searches keep entries in memory and follow the change log to stay current. Change n, as numbered by the log's sequence
+counter, is in slot n modulo `SLOTS`, so a log needs no trimming. A process that has missed more changes than there are
+slots reads all entries again.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from atoll.storage.engine import Snapshot, Transaction
 SLOTS = 1 << 16
 _SIZE = struct.Struct(">I")
 NO_HASH = bytes(8)
-"""In place of the hash, where the index has no partition attribute."""
+"""The hash of entries if the index has no partition attribute."""
 VECTOR = _SIZE.size
-"""Where the vector begins in a row."""
+"""The offset of the vector in a row."""
 
 
 def entry_key(space: int, partition: bytes | None, row_key: bytes) -> bytes:
@@ -52,13 +52,13 @@ def _slot(log_space: int, number: int) -> bytes:
 
 
 def log(tx: Transaction, log_space: int, entry_key: bytes) -> None:
-    """Note that an entry has changed."""
+    """Log that an entry has changed."""
     number = tx.add_number(counter(log_space), 1)
     tx.put(_slot(log_space, number), fmt.in_space(entry_key))
 
 
 def changed(snapshot: Snapshot, space: int, log_space: int, after: int, until: int) -> Iterator[bytes]:
-    """The keys of the entries that the changes after < n <= until are about. The log must still have them."""
+    """The keys of the entries of changes n with after < n <= until. The log must still have these changes."""
     prefix, first = fmt.space_prefix(space), after + 1
     while first <= until:
         last = min(until, first | (SLOTS - 1))  # up to the last slot, after which comes the first one
@@ -68,5 +68,5 @@ def changed(snapshot: Snapshot, space: int, log_space: int, after: int, until: i
 
 
 def forget(tx: Transaction, log_space: int) -> None:
-    """Drop the number of a log that is discarded."""
+    """Delete the sequence counter of a discarded log."""
     tx.add_number(counter(log_space), -tx.number(counter(log_space)))

@@ -4,7 +4,7 @@ lexer         tokens
 expressions   the grammar of expressions
 grammar       the grammar of statements
 tree          parsed statements
-literals      the attribute values that literals stand for
+literals      the attribute values of literals
 translation   from parsed statements to executable ones
 statements    executable statements
 prepared      the cached statement of a text, and the values of one execution

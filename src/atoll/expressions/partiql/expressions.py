@@ -11,8 +11,9 @@ from typing import TypeVar
 
 from atoll.errors import ApiError
 from atoll.errors import partiql as errors
-from atoll.expressions.partiql.lexer import KEYWORDS, Token, name_of, place, tokens
+from atoll.expressions.partiql.lexer import KEYWORDS, name_of, place, tokens
 from atoll.expressions.partiql.tree import Node
+from atoll.expressions.splitting import Token
 
 T = TypeVar("T")
 
@@ -61,7 +62,7 @@ _TYPES = frozenset(
     """.split()
 )
 
-# What PartiQL's own parser calls the tokens that it misses.
+# The names of missing tokens in the errors of PartiQL's own parser.
 _EXPECTED = {
     ")": "RIGHT_PAREN",
     "]": "RIGHT_BRACKET",
@@ -72,7 +73,7 @@ _EXPECTED = {
     "BY": "BY",
     "ON": "'ON'",
 }
-# Keywords that begin no expression, and are not called keywords then.
+# Keywords that cannot begin an expression; error texts then do not call them keywords.
 _TERMS = frozenset(("AS", "ASC", "AT", "BY", "DESC", "FOR"))
 _SET_OPERATORS = frozenset(("EXCEPT", "INTERSECT", "UNION"))
 _ONLY_CALLED = frozenset(("DATE_ADD", "DATE_DIFF", "EXTRACT", "SUBSTRING", "TRIM"))
@@ -148,7 +149,7 @@ class ExpressionParser:
     # Expressions
 
     def expression(self, level: int = 1) -> Node:
-        """All operators that bind at least as tightly as `level`."""
+        """Parse operators that bind at least as tightly as `level`."""
         self.depth += 1
         if self.depth > DEPTH:
             raise self.malformed()
@@ -295,7 +296,7 @@ class ExpressionParser:
             case "(" | "[" | "<<" | "{":
                 return self.collection()
             case "SELECT" | "CASE":
-                # Only the end of the rest matters.
+                # Only the end of the statement matters.
                 self.faults.append(errors.unsupported_token(token.kind, at))
                 self.skip()
                 return Node("null", at)
@@ -304,7 +305,8 @@ class ExpressionParser:
         raise self.malformed(_reason(token))
 
     def manipulation(self) -> Node:
-        """Parse data manipulation in the place of an expression, where it is refused unless something else is wrong."""
+        """Parse data manipulation in the place of an expression. It is refused there, but other faults are reported
+        first."""
         raise self.malformed("Unexpected keyword")
 
     def arguments(self, function: Token) -> Node:

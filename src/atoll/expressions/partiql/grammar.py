@@ -1,6 +1,6 @@
 """The parser of the PartiQL statements that DynamoDB supports.
 
-    statement = select | insert | update | delete | EXISTS "(" select ")"            and ";" at the end, or not
+    statement = select | insert | update | delete | EXISTS "(" select ")"            with an optional ";" at the end
     select    = SELECT ( "*" | expression, ... ) FROM path [WHERE expression] [ORDER BY name [ASC | DESC], ...]
     insert    = INSERT INTO path VALUE expression
     update    = UPDATE path actions [WHERE expression] [returning]
@@ -35,7 +35,7 @@ def parse(text: str) -> tuple[Statement, int]:
 
 _RETURNED = "Expected ( MODIFIED | ALL ) ( NEW | OLD ) in each returning element."
 _NAMED = {"FROM": "null", "INSERT": "insert_into", "UPDATE": "null"}
-"""The names under which PartiQL's parser refuses statements inside of others."""
+"""The names of nested statements in errors of PartiQL's parser."""
 
 
 class _Parser(ExpressionParser):

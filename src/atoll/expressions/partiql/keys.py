@@ -114,8 +114,8 @@ def access(
 
 
 def _check_overlaps(where: tree.Or, partition: Sequence[NameType], sort: str, values: Values) -> None:
-    """Refuse alternatives that read the same part of a partition, if one has a condition on its sort key. Other ranges
-    than equal ones, single values and whole partitions are not compared."""
+    """Refuse alternatives that read the same part of a partition, if one has a condition on the sort key. Ranges that
+    merely overlap are not found: only equal ranges, single values and whole partitions are compared."""
     seen: list[tuple[list[AttributeValue], tuple[str, list[AttributeValue]] | None]] = []
     for branch in where.terms:
         named = {found[0]: found for term in terms_of(branch) if (found := _comparison(term)) is not None}
@@ -175,7 +175,7 @@ class _Analysis(NamedTuple):
     """The terms of a condition on the attributes of a key schema, independent of its values."""
 
     choices: tuple[tuple[str, ...], ...] | None
-    """The possible values of each partition key attribute; None if one of them may have any value."""
+    """The possible values of each partition key attribute; None if an attribute may have any value."""
     sort: tuple[tuple[str, tuple[str, ...]], ...]
     """The operators and values of the comparisons with the sort key."""
     exact: bool
@@ -222,7 +222,7 @@ def _key_conditions(terms: Terms, partition: tuple[str, ...]) -> Terms:
 
 
 def _distinct(values: list[AttributeValue]) -> list[AttributeValue]:
-    """`values` are scalars."""
+    """The values, each once; they are scalars."""
     return list({pair: value for value in values for pair in value.items()}.values())
 
 
@@ -261,7 +261,8 @@ def _equalities(node: tree.ConditionNode | None, name: str) -> tuple[str, ...] |
 def _compared(
     where: tree.ConditionNode | None, names: tuple[str, ...], key_conditions: Terms
 ) -> Iterator[tuple[str, str, bool]]:
-    """Comparisons of key attributes, whose value types the caller checks: name, value, if it is a key condition."""
+    """Comparisons of key attributes, each as its name, its value, and whether it is a key condition. The caller checks
+    the types of values."""
     conditions = set(map(id, key_conditions))
     for node in tree.walk(where):
         match node:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
-# Names that must be quoted, in any letter case.
+from atoll.expressions.splitting import Token, split
+
+# Keywords: as names they must be quoted, in any letter case.
 KEYWORDS = frozenset(
     """
     absolute action add all allocate alter and any are as asc assertion at authorization avg bag begin between bit
@@ -44,28 +45,15 @@ _scan = re.compile(
 ).finditer
 
 
-class Token(NamedTuple):
-    kind: str
-    """The text of a symbol, the upper-case text of a keyword, `end`, or else the name of the matching group."""
-    text: str
-    start: int
-
-
 def tokens(text: str) -> list[Token]:
-    found = []
-    for match in _scan(text):
-        kind, part = str(match.lastgroup), match.group()
-        if kind == "space":
-            continue
-        if kind == "symbol":
-            kind = part
-        elif kind in ("open", "cut"):  # a comment without an end, a number without its exponent
-            kind = "other"
-        elif kind == "name" and part.lower() in KEYWORDS:
-            kind = part.upper()
-        found.append(Token(kind, part, match.start()))
-    found.append(Token("end", "", len(text)))
-    return found
+    """Always ends with a token of the kind `end`. The kind of a keyword is its upper-case text."""
+    return split(text, _scan, _kind, ("end", ""))
+
+
+def _kind(group: str, text: str) -> str:
+    if group in ("open", "cut"):  # a comment without an end, a number without its exponent
+        return "other"
+    return text.upper() if group == "name" and text.lower() in KEYWORDS else group
 
 
 def name_of(token: Token) -> str:

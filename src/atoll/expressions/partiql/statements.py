@@ -44,7 +44,7 @@ class Selecting:
     where: tree.ConditionNode | None
     order: tuple[tuple[str, bool], ...]
     fault: str | None = None
-    """The error of the columns or the order of a SELECT on an index. It is told after faults of the index itself."""
+    """The error of the columns or the order of a SELECT on an index; reported after faults of the index itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,8 +143,8 @@ class _Translation:
             return tree.Compare("=", operand, self.value(Node("null", at)))
         return tree.Function("attribute_type", (operand, self.value(Node("string", at, _OF_TYPES[type_]))))
 
-    # A function that is true or false is a value of other comparisons, too. A condition has no such operands, so its
-    # truth is compared by cases.
+    # A Boolean function may be an operand of a comparison. Conditions have no such operands, so the comparison is
+    # rewritten by cases.
 
     def comparison_of_truth(self, symbol: str, args: tuple[Node, ...]) -> tree.ConditionNode:
         if symbol == "IN":
@@ -252,7 +252,7 @@ def _unwrapped(node: Node) -> Node:
 
 
 def _is_test(node: Node) -> bool:
-    """Whether the node is a call of a function that is true or false."""
+    """Whether the node is a call of a Boolean function."""
     node = _unwrapped(node)
     return node.kind == "call" and node.value in CONDITION_FUNCTIONS and node.value != "size"
 

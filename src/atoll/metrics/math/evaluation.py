@@ -16,19 +16,21 @@ from atoll.metrics.math.parser import parse
 from atoll.metrics.math.series import Array, Grid, Series, Value, binary, kind, known, like, mapped, times_of
 
 Search = Callable[[str, str, int], Sequence[Series]]
-"""SEARCH: an expression, a statistic and a period in seconds."""
+"""Runs SEARCH, given an expression, a statistic and a period in seconds."""
 InsightRule = Callable[[str, str], Series]
-"""INSIGHT_RULE_METRIC: the name of a rule and of one of its metrics."""
+"""Runs INSIGHT_RULE_METRIC, given the names of a rule and of one of its metrics."""
 
 
 @dataclass
 class Queries:
     grid: Grid
     metrics: Mapping[str, Series]
-    """By id; a query of SEARCH in an expression is none of them."""
+    """The series by query id; results of SEARCH are not among them."""
     expressions: Mapping[str, str] = field(default_factory=dict)
     search: Search | None = None
     insight_rule: InsightRule | None = None
+    quotas: Mapping[str, float] = field(default_factory=dict)
+    """By the ids of metrics that count what an account uses of a quota."""
     _found: dict[str, Value] = field(default_factory=dict)
     _open: set[str] = field(default_factory=set)
 
@@ -88,7 +90,7 @@ class _Evaluation:
                 raise errors.syntax(f'"{text}"')
 
     def _array(self, items: Sequence[tree.Node]) -> Array:
-        """Lists within a list are joined."""
+        """A list of the items; lists among them are flattened."""
         found: list[Series | float] = []
         for item in items:
             value = self.value(item)
@@ -109,7 +111,7 @@ class _Evaluation:
         return apply(function, self.value(arguments[0]), self._grid)
 
     def _wrong(self, function: str, arguments: Sequence[tree.Node]) -> errors.Fault:
-        """The arguments are not those that the function takes."""
+        """The fault of arguments that the function does not take."""
         kinds = ["String" if isinstance(one, tree.Text | tree.Word) else kind(self.value(one)) for one in arguments]
         return errors.arguments(function, kinds)
 
@@ -127,7 +129,7 @@ class _Evaluation:
             raise self._wrong(function, arguments)
         return value
 
-    # Functions with arguments of their own
+    # Functions with special arguments
 
     def _if(self, function: str, arguments: tuple[tree.Node, ...]) -> Value:
         if len(arguments) not in (2, 3):
@@ -227,6 +229,14 @@ class _Evaluation:
             raise self._wrong(function, arguments)
         return float(value.period_s)
 
+    def _quota(self, function: str, arguments: tuple[tree.Node, ...]) -> Value:
+        match arguments:
+            case (tree.Id(name),) if name in self._queries.quotas:
+                series, quota = self._queries.metrics[name], self._queries.quotas[name]
+                self._grid.spend(len(series.points))
+                return replace(series, points=dict.fromkeys(series.points, quota))
+        raise self._wrong(function, arguments)
+
     def _of_list(self, function: str, arguments: tuple[tree.Node, ...]) -> Value:
         if len(arguments) != 1:
             raise self._wrong(function, arguments)
@@ -268,10 +278,11 @@ _SPECIAL: Mapping[str, Callable[[_Evaluation, str, tuple[tree.Node, ...]], Value
     "INSIGHT_RULE_METRIC": _Evaluation._insight_rule,
     "TIME_SERIES": _Evaluation._time_series,
     "PERIOD": _Evaluation._period,
+    "SERVICE_QUOTA": _Evaluation._quota,
     **dict.fromkeys(("METRIC_COUNT", "REMOVE_EMPTY", "FIRST", "LAST"), _Evaluation._of_list),
 }
 
-UNSUPPORTED = frozenset(["SERVICE_QUOTA", "ANOMALY_DETECTION_BAND", "DB_PERF_INSIGHTS", "LAMBDA"])
+UNSUPPORTED = frozenset(["ANOMALY_DETECTION_BAND", "DB_PERF_INSIGHTS", "LAMBDA"])
 
 
 def check(text: str) -> tree.Node:

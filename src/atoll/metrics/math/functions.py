@@ -1,4 +1,4 @@
-"""The functions of metric math whose arguments are values: each row has the kinds that it takes and what it does.
+"""The functions of metric math whose arguments are values. Each row has the kinds of arguments and the implementation.
 
 A function of one series also takes a list, and is then applied to each of its series. IF and the functions that take
 ids or words are in `evaluation`.
@@ -111,8 +111,8 @@ def of_time(function: str, value: Value, grid: Grid) -> Value:
 
 
 def aggregate(function: str, value: Value, grid: Grid) -> Value:
-    """One series becomes a scalar. A list becomes a series: at each time, of the members that have a point then; only
-    the average counts the others, too, as 0."""
+    """One series becomes a scalar. A list becomes a series: each point aggregates the members that have a point at that
+    time; only the average counts the others as 0."""
     compute = AGGREGATES[function]
     if isinstance(value, float):
         return value
@@ -152,7 +152,7 @@ def datapoint_count(value: Value, grid: Grid) -> Value:
 
 
 def repeated(series: Series, grid: Grid) -> Series:
-    """Missing points get the value before them; those before the first point stay missing."""
+    """The series with missing points filled by the value before them; those before the first point stay missing."""
     found, last = {}, math.nan
     for time in _filled_times(series, grid):
         last = series.points.get(time, last)
@@ -161,7 +161,7 @@ def repeated(series: Series, grid: Grid) -> Series:
 
 
 def interpolated(series: Series, grid: Grid) -> Series:
-    """Missing points between two others lie on the line between them."""
+    """The series with missing points between two others filled by linear interpolation."""
     found: dict[int, float] = {}
     if len(series.points) < 2:
         return series

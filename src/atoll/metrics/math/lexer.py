@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+
+from atoll.expressions.splitting import Token, split
 
 END = ""
 
@@ -22,23 +23,10 @@ _scan = re.compile(
 ).finditer
 
 
-class Token(NamedTuple):
-    kind: str
-    """The text of a symbol, else the name of the matching group."""
-    text: str
-
-
 def tokens(text: str) -> list[Token]:
     """Always ends with an END token."""
-    found = []
-    for match in _scan(text):
-        kind, part = str(match.lastgroup), match.group()
-        if kind == "space":
-            continue
-        if kind == "symbol":
-            kind = part
-        elif kind == "name":
-            kind = _WORDS.get(part, kind)
-        found.append(Token(kind, part))
-    found.append(Token(END, END))
-    return found
+    return split(text, _scan, _kind, (END, END))
+
+
+def _kind(group: str, text: str) -> str:
+    return _WORDS.get(text, group) if group == "name" else group

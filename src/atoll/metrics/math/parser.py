@@ -18,8 +18,9 @@ from functools import lru_cache
 
 from atoll import limits
 from atoll.errors import metric_math as errors
+from atoll.expressions.splitting import Token
 from atoll.metrics.math import tree
-from atoll.metrics.math.lexer import END, Token, tokens
+from atoll.metrics.math.lexer import END, tokens
 
 LEVELS = (("||",), ("&&",), ("==", "!=", "<", "<=", ">", ">="), ("+", "-"), ("*", "/"))
 """The binary operators from the loosest to the tightest; `^` is tighter still."""

@@ -1,11 +1,11 @@
-"""The first argument of SEARCH: which metrics it finds.
+"""The first argument of SEARCH, an expression that selects metrics: parse it, and find the metrics.
 
     {AWS/DynamoDB,TableName} Throttle MetricName="ReadThrottleEvents" OR NOT TableName=orders
 
-The braces hold a namespace and the names of all dimensions. Terms follow, joined by AND (also where nothing stands
-between them), OR and NOT, in parentheses if need be. A term is found in a metric's name, in its namespace, or in the
-name or value of a dimension; with `Property=` only there. A quoted term is the whole text, another one some of its
-words in a row: text consists of words that begin at capital letters and end at punctuation, and case does not matter.
+The braces hold a namespace and the names of all dimensions. Terms follow, joined by AND (which may be omitted), OR and
+NOT, with optional parentheses. A term matches a metric's name, its namespace, or the name or value of a dimension; with
+`Property=` only that property. A quoted term must equal the whole text; another term must equal some consecutive words
+of it. Words begin at capital letters and end at punctuation; case does not matter.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ class Candidate(NamedTuple):
 
     metric: Metric
     words: str
-    """All its texts, each in a line of its words between spaces."""
+    """All its texts, each as a line of its words with spaces around them."""
 
 
 Matcher = Callable[[Candidate], bool]
 
 _SCHEMA = re.compile(r'\s*\{((?:"[^"]*"|[^"{}])*)\}')
-_NAME = re.compile(r'\s*(?:"([^"]*)"|([^",{}]+?))\s*(?:,|$)')
+_NAME = re.compile(r'\s*+(?:"([^"]*)"\s*+|([^",{}]++))(?:,|$)')
 _TOKEN = re.compile(r'\s*(?:(?P<symbol>[()])|(?P<term>(?:[^\s()="{}]+=)?(?:"[^"]*"|[^\s()="{}]+)))')
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W0-9A-Za-z_]+")
 
@@ -64,7 +64,7 @@ def _names(text: str) -> list[str]:
         name = _NAME.match(text, place)
         if name is None:
             raise errors.syntax(text[place:] or "}")
-        found.append(name[2] if name[1] is None else name[1])
+        found.append(name[2].rstrip() if name[1] is None else name[1])
         place = name.end()
     return found
 
@@ -151,7 +151,7 @@ def _term(token: str) -> Matcher:
 
 
 def _texts(metric: Metric, name: str) -> list[str]:
-    """What a term is compared with; `name` is a property, empty for all."""
+    """The texts that a term is compared with; `name` is a property, empty for all."""
     if name == "MetricName":
         return [metric.name]
     if name == "Namespace":
@@ -167,6 +167,6 @@ def candidate(metric: Metric) -> Candidate:
 
 @lru_cache(10_000)
 def _words(text: str) -> str:
-    """The words, between spaces: some words in a row are a part of this text."""
+    """The words with spaces around them, so that consecutive words are a substring."""
     words = _WORDS.findall(text)
     return f" {' '.join(words).lower()} " if words else " "

@@ -1,7 +1,7 @@
-"""The values of metric math: a scalar, a series of points, or a list of series. And the arithmetic on them.
+"""The values of metric math (a scalar, a series of points, or a list of series) and the arithmetic on them.
 
 A missing point of one side counts as 0; a time at which no side has a point yields none. A result that is no finite
-number (x / 0) is dropped. A scalar of this kind is NaN, so that it drops the points that it meets.
+number (x / 0) is dropped. Such a scalar is NaN, and an operation of a point with it drops the point.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from atoll.errors import metric_math as errors
 @dataclass(frozen=True)
 class Series:
     points: Mapping[int, float]
-    """By the start of each period, in ms since 1970, in this order."""
+    """The points by the start of their period, in ms since 1970, in this order."""
     period_s: int = 60
     label: str = ""
 
@@ -30,7 +30,7 @@ class Grid:
     end_ms: int
     period_s: int
     budget: list[int] = field(default_factory=lambda: [0])
-    """The points that may still be computed."""
+    """The number of points that may still be computed."""
 
     def times(self, aligned_to_ms: int | None = None) -> range:
         step = self.period_s * 1000
@@ -84,7 +84,7 @@ OPERATIONS: Mapping[str, Operation] = {
 
 
 def guarded(operation: Callable[..., float], *operands: float) -> float:
-    """NaN for results that are no finite number, and for operands that are none."""
+    """The operation, but with NaN if an operand or the result is no finite number."""
     if any(map(math.isnan, operands)):
         return math.nan
     try:
@@ -137,7 +137,7 @@ def _combined(operation: Operation, left: Series | float, right: Series | float,
 
 
 def at(value: Series | float) -> Callable[[int], float]:
-    """The value at a time; 0 where the point is missing."""
+    """A function that returns the value at a time; 0 if the point is missing."""
     if isinstance(value, float):
         return lambda _: value
     points = value.points
@@ -145,7 +145,7 @@ def at(value: Series | float) -> Callable[[int], float]:
 
 
 def mapped(value: Value, change: Callable[[float], float], grid: Grid) -> Value:
-    """Each point changed."""
+    """The value with each point changed by `change`."""
     if isinstance(value, tuple):
         return tuple([_single(mapped(one, change, grid)) for one in value])
     if isinstance(value, float):

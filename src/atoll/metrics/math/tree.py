@@ -37,7 +37,8 @@ class Negation:
 
 @dataclass(frozen=True)
 class Chain:
-    """Operators of one precedence, applied from left to right. A list: a tree would be as deep as it is long."""
+    """Operators of one precedence, applied from left to right. A list, because a tree would be as deep as the chain is
+    long."""
 
     first: Node
     rest: tuple[tuple[str, Node], ...]
@@ -75,7 +76,7 @@ def parts(node: Node) -> Iterator[Node]:
 
 
 def ids(node: Node) -> set[str]:
-    """The ids of the other queries that an expression refers to; METRICS refers to more."""
+    """The ids of the other queries that an expression names; METRICS refers to more."""
     return {part.name for part in parts(node) if isinstance(part, Id)}
 
 

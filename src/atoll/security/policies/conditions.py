@@ -1,7 +1,7 @@
 """Conditions of statements, compiled into tests of a request's context.
 
-An operator has a comparison, which says whether one value of the request matches any value of the policy. Negation, a
-missing key, `IfExists` and the set operators are the same for all comparisons:
+An operator has a comparison: whether one value of the request matches any value of the policy. Negation, a missing key,
+`IfExists` and the set operators work the same for all comparisons:
 
     missing key     positive: false; negated: true; IfExists: true; ForAllValues: true; ForAnyValue: false
     ForAllValues    every value of the request matches (negated: matches none of the policy's)
@@ -37,7 +37,7 @@ Test = Callable[[Context], bool]
 Matches = Callable[[str, Context], bool]
 """Whether a value of the request matches any value of the policy."""
 Comparison = Callable[[Sequence[str], bool], Matches]
-"""Takes the policy's values, and whether its version has variables."""
+"""Makes a comparison from the policy's values, and whether its version has variables."""
 
 FOR_ALL, FOR_ANY, IF_EXISTS = "ForAllValues:", "ForAnyValue:", "IfExists"
 _NUMBER_CHARS = 64
@@ -78,7 +78,7 @@ def compile_test(name: str, key: str, values: Sequence[str], *, variables: bool)
 
 
 def _single(key: str, matches: Matches, negated: bool, absent: bool) -> Test:
-    """A key with several values matches if any of them does."""
+    """The test of a key without a set operator: it matches if any of its values does."""
 
     def test(context: Context) -> bool:
         given = context(key)
@@ -92,7 +92,7 @@ def _single(key: str, matches: Matches, negated: bool, absent: bool) -> Test:
 
 
 def _known(values: Sequence[str], variables: bool) -> frozenset[str] | None:
-    """The texts that the values are; None if any of them has variables."""
+    """The values as texts; None if any has variables."""
     patterns = [parse(value, variables=variables, wildcards=False) for value in values]
     if not all(map(is_static, patterns)):
         return None
@@ -128,7 +128,7 @@ def _equals(values: Sequence[str], variables: bool) -> Matches:
 
 
 def _equals_ignoring_case(values: Sequence[str], variables: bool) -> Matches:
-    # Casefold the texts around variables, too: their values are in any case.
+    # Casefold the texts around variables, too: values are compared in any letter case.
     patterns = [parse(value, variables=variables, wildcards=False) for value in values]
 
     def matches(value: str, context: Context) -> bool:
@@ -282,6 +282,6 @@ def _families() -> dict[str, tuple[Comparison, bool]]:
 
 _OPERATORS = _families()
 NAMES = tuple(_OPERATORS)
-"""The operators, without set operators and `IfExists`; besides them there is `Null`."""
+"""The operators, without set operators and `IfExists`. `Null` is not among them."""
 
 __all__ = ["NAMES", "BadValue", "Test", "Values", "compile_test"]

@@ -1,13 +1,13 @@
-"""Decisions: the policies that concern one request, combined.
+"""Decide a request: combine the policies that concern it.
 
-`narrow` keeps the statements whose principal, action and resource fit, which makes a `Plan`; `Plan.decide` tests their
-conditions. A plan without conditions has one decision for all requests.
+`narrow` keeps the statements whose principal, action and resource fit: they are `Narrowed` policies. `Narrowed.decide`
+tests their conditions. Without conditions there is one decision for all requests.
 
-In one account: a Deny anywhere refuses. Each level of service control policies must allow. A resource policy that names
-the user, the session or everybody allows alone. Otherwise an identity policy must allow (not for the root, nor where a
-resource policy names the session's role), and so must the boundary and the session policies, if there are any. In two
-accounts both must allow: the caller's by identity policy, boundary and session policies, the owner's by the resource
-policy.
+Within one account: a Deny in any policy refuses. Each level of service control policies must allow. A resource policy
+that names the user, the session or everybody is enough to allow. Otherwise an identity policy must allow (not for the
+root, nor if a resource policy names the session's role), and so must the boundary and the session policies, if there
+are any. Across two accounts, both must allow: the caller's by identity policy, boundary and session policies, the
+owner's by the resource policy.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from atoll.security.policies.principals import Grant, Principal
 
 
 class Source(Enum):
-    """As messages name it."""
+    """A kind of policy, as messages name it."""
 
     IDENTITY = "identity-based policy"
     RESOURCE = "resource-based policy"
@@ -48,10 +48,10 @@ class Policies:
 
     identity: tuple[Attached, ...] = ()
     boundary: tuple[Attached, ...] | None = None
-    """None: there is none, and so it limits nothing."""
+    """None if there is no boundary, and so no limit."""
     session: tuple[Attached, ...] | None = None
     control: tuple[tuple[Attached, ...], ...] = ()
-    """By level: of the root of the organisation, of its units, of the account."""
+    """The service control policies by level: those of the organisation's root, of its units, of the account."""
 
 
 class Because(NamedTuple):
@@ -68,7 +68,7 @@ class Decision(NamedTuple):
     explicit: bool
     """Whether a Deny refused it."""
     source: Source | None
-    """Of the refusal: which kind of policy denies, or does not allow."""
+    """The kind of policy that denies, or that does not allow."""
     because: Because | None
 
 
@@ -94,12 +94,12 @@ def _first(candidates: Candidates, context: Context) -> Candidate | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What is left to test of a request: its conditions."""
+class Narrowed:
+    """The part of a decision that depends on conditions."""
 
     is_root: bool
     is_own: bool
-    """Whether the resource is of the caller's account."""
+    """Whether the resource belongs to the caller's account."""
     denies: Candidates
     control: Sequence[Candidates]
     resource: Candidates
@@ -114,7 +114,7 @@ class Plan:
         return self.constant or self._decide(context)
 
     def is_granted(self, context: Context) -> bool:
-        """Whether the resource policy allows, however directly."""
+        """Whether the resource policy allows, with any kind of grant."""
         return _first(self.resource, context) is not None
 
     def _decide(self, context: Context) -> Decision:
@@ -136,7 +136,7 @@ class Plan:
         return _implicit(Source.RESOURCE) if granted is None else _allowed(granted)
 
     def _of_caller(self, context: Context, granted: Candidate | None) -> Decision:
-        """What the caller's own policies say; `granted` stands for an identity policy."""
+        """The decision of the caller's own policies; `granted` replaces an identity policy."""
         allowed = granted or _first(self.identity, context)
         if allowed is None and not self.is_root:
             return _implicit(Source.IDENTITY)
@@ -159,7 +159,7 @@ class Question(NamedTuple):
     action: str
     """service:Name"""
     resource: str
-    """An ARN, or `*`."""
+    """The resource: an ARN, or `*`."""
 
 
 def _candidates(policies: Iterable[Attached], question: Question, *, allow: bool) -> list[Candidate]:
@@ -169,7 +169,7 @@ def _candidates(policies: Iterable[Attached], question: Question, *, allow: bool
             if statement.allow is allow and statement.has_action(question.action):
                 candidate = _candidate(source, name, statement, question)
                 found += [] if candidate is None else [candidate]
-    # Once a statement applies in any case, those behind it do not matter. Of denials, the first one is reported.
+    # After a statement without conditions, later ones do not matter. The first denial is reported.
     unconditional = [one for one in found if not one.tests and (one.grant is None or one.grant is Grant.DIRECT)]
     if not unconditional:
         return sorted(found, key=lambda one: one.grant or 0)
@@ -201,7 +201,7 @@ def _nothing(key: str) -> tuple[str, ...]:
     return ()
 
 
-def narrow(question: Question, policies: Policies, resource_policy: Attached | None, owner: str) -> Plan:
+def narrow(question: Question, policies: Policies, resource_policy: Attached | None, owner: str) -> Narrowed:
     """`owner` is the account of the resource."""
     caller = question.caller
     of_resource = () if resource_policy is None else (resource_policy,)
@@ -211,7 +211,7 @@ def narrow(question: Question, policies: Policies, resource_policy: Attached | N
     def allows(some: tuple[Attached, ...] | None) -> list[Candidate] | None:
         return None if some is None else _candidates(some, question, allow=True)
 
-    plan = Plan(
+    narrowed = Narrowed(
         is_root=caller.is_root,
         is_own=caller.account == owner,
         denies=_candidates(everything, question, allow=False),
@@ -221,12 +221,13 @@ def narrow(question: Question, policies: Policies, resource_policy: Attached | N
         boundary=allows(policies.boundary),
         session=allows(policies.session),
     )
-    return replace(plan, constant=_constant(plan))
+    return replace(narrowed, constant=_constant(narrowed))
 
 
-def _constant(plan: Plan) -> Decision | None:
+def _constant(narrowed: Narrowed) -> Decision | None:
     """The decision if no test can change it: the same whether all tests hold or none does."""
-    groups = (plan.denies, *plan.control, plan.resource, plan.identity, plan.boundary or (), plan.session or ())
-    if (plan.denies and not plan.denies[0].tests) or not any(one.tests for group in groups for one in group):
-        return plan.decide(_nothing)
+    allows = (narrowed.resource, narrowed.identity, narrowed.boundary or (), narrowed.session or ())
+    groups = (narrowed.denies, *narrowed.control, *allows)
+    if (narrowed.denies and not narrowed.denies[0].tests) or not any(one.tests for group in groups for one in group):
+        return narrowed.decide(_nothing)
     return None

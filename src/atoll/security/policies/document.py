@@ -1,7 +1,7 @@
 """Policy documents: their grammar, checked and compiled.
 
 Three kinds of documents differ in two elements: identity policies have no Principal, trust policies no Resource.
-Elements that may be lists may also be the single element. `Malformed` has the text that the service gives for a fault.
+An element that may be a list may also be a single value. `Malformed` has the service's text for a fault.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Malformed(Exception):
 
 class Kind(Enum):
     IDENTITY = auto()
-    """Also boundaries, session policies and service control policies."""
+    """Identity policies; also boundaries, session policies and service control policies."""
     RESOURCE = auto()
     TRUST = auto()
 
@@ -45,14 +45,14 @@ class Kind(Enum):
 @dataclass(frozen=True, slots=True, eq=False)
 class Statement:
     number: int
-    """From 1."""
+    """Its number in the policy, from 1."""
     sid: str | None
     allow: bool
     actions: tuple[str, ...]
-    """In lower case."""
+    """Patterns in lower case."""
     not_actions: bool
     resources: tuple[Arns, ...]
-    """None of a trust policy's: it means every resource."""
+    """None for a trust policy, which concerns every resource."""
     not_resources: bool
     principals: Principals | None
     tests: tuple[Test, ...]
@@ -63,7 +63,7 @@ class Statement:
 
     @property
     def is_static(self) -> bool:
-        """Whether no variable stands in its resources."""
+        """Whether its resources have no variables."""
         return all(one.is_static for one in self.resources)
 
     def has_resource(self, arn: str, context: Context) -> bool:
@@ -82,7 +82,7 @@ def _action_matches(pattern: str, action: str) -> bool:
 class Policy:
     statements: tuple[Statement, ...]
     document: Any
-    """As given."""
+    """The given document."""
 
 
 EMPTY = Policy((), {})
@@ -97,7 +97,7 @@ def loads(text: str) -> Any:
 
 
 def parse(document: Any, kind: Kind) -> Policy:
-    """Raises `Malformed`."""
+    """Parse a policy. Raises `Malformed`."""
     if not isinstance(document, dict):
         raise Malformed(texts.SYNTAX)
     unknown = document.keys() - _MEMBERS
@@ -167,7 +167,8 @@ def _statement(row: Any, number: int, kind: Kind, *, variables: bool) -> Stateme
 
 
 def _either(row: dict[str, Any], name: str) -> tuple[list[str], bool]:
-    """The values of an element or of its negation, exactly one of which a statement has; whether it is the negation."""
+    """The values of an element or its negation, of which a statement has exactly one, and whether it is the
+    negation."""
     negation = f"Not{name}"
     if name in row and negation in row:
         raise Malformed(texts.both(name))

@@ -1,8 +1,8 @@
 """Patterns of names and ARNs, with wildcards and policy variables.
 
-A pattern is a tuple of tokens: literal text, `*`, `?` and variables. Matching takes time linear in the text for each
-token, whatever the pattern is: each part between two `*` is matched at its first possible place, and never again.
-A long part with `?` is searched for in a long text by operations on bits.
+A pattern is a tuple of tokens: literal text, `*`, `?` and variables. For each token, matching takes time linear in the
+text: each part between two `*` is matched at its first possible place, without backtracking. A long part with `?` is
+searched in a long text by bit operations.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 Values = tuple[str, ...]
 Context = Callable[[str], Values]
-"""The values of a condition key, whose name is in lower case, in a request; none if the request has no such key."""
+"""Returns a request's values of a condition key, whose name is in lower case; empty if the request does not have the
+key."""
 
 
 class Wild(Enum):
@@ -23,7 +24,7 @@ class Wild(Enum):
     ONE = "?"
 
     __hash__ = object.__hash__
-    """Patterns with thousands of wildcards are looked up by their hash, and Enum's own is slow."""
+    """A fast hash: patterns with thousands of wildcards are looked up by their hash, and Enum's hash is slow."""
 
 
 class Variable(NamedTuple):
@@ -42,14 +43,14 @@ _DEFAULT = re.compile(r"\s*([^\s,']+)\s*,\s*'([^']*)'\s*")
 _WILD = {"*": Wild.ANY, "?": Wild.ONE}
 _MATCHERS = 8_192
 _COMPILED = 256
-"""Longer patterns are compiled when a text is long enough for them."""
+"""Longer patterns than this are compiled only when a text is long enough to match."""
 _SEARCHED = 10_000
-"""The most steps of a search part by part, about 2 ms."""
+"""The most steps of a simple search, about 2 ms."""
 
 
 def parse(text: str, *, variables: bool, wildcards: bool = True) -> Pattern:
-    """The pattern of a text. `variables`: whether its policy's version has them; `wildcards`: whether `*` and `?` are
-    any."""
+    """The pattern of a text. `variables`: whether its policy's version has variables; `wildcards`: whether `*` and `?`
+    are wildcards."""
     tokens: list[Token] = []
     end = 0
     for found in _VARIABLE.finditer(text) if variables else ():
@@ -81,13 +82,13 @@ def is_static(pattern: Sequence[Token]) -> bool:
 
 
 def static(pattern: Sequence[Token]) -> Glob:
-    """The same pattern, which has no variables."""
+    """The pattern, which must have no variables, as a glob."""
     return tuple(token for token in pattern if not isinstance(token, Variable))
 
 
 def resolve(pattern: Sequence[Token], context: Context) -> Glob | None:
-    """The pattern with the values of its variables, in which `*` is a character; None if a variable has not exactly one
-    value, nor a default."""
+    """The pattern with its variables replaced by values, in which `*` is a plain character; None if a variable has
+    neither exactly one value nor a default."""
     tokens: list[str | Wild] = []
     for token in pattern:
         if isinstance(token, Variable):
@@ -158,12 +159,12 @@ def _compiled(glob: Glob) -> Callable[[str], object]:
 
 
 class _Piece(NamedTuple):
-    """A part of a pattern without `*`, so all that it matches has one length."""
+    """A part of a pattern without `*`, so all its matches have the same length."""
 
     length: int
     is_at: Callable[[str, int], bool]
     find: Callable[[str, int, int], int]
-    """The first place in a range of the text, or -1."""
+    """The first match within a range of the text, or -1."""
 
 
 @lru_cache(1_024)
@@ -191,7 +192,7 @@ def _piece(tokens: Glob) -> _Piece:
 
 
 def _find_long(tokens: Sequence[str | Wild], length: int, text: str, at: int, end: int) -> int:
-    """As `_Piece.find`, in a few operations on integers for each character of the piece. Bit i of `places` says whether
+    """Like `_Piece.find`, with a few integer operations for each character of the piece. Bit i of `places` is set if
     the piece can begin at i."""
     places = ((1 << max(0, end - at - length + 1)) - 1) << at
     offset = 0
@@ -207,7 +208,7 @@ def _find_long(tokens: Sequence[str | Wild], length: int, text: str, at: int, en
 
 @lru_cache(256)
 def _occurrences(text: str, character: str) -> int:
-    """An integer whose bit i says whether this character is at i."""
+    """An integer whose bit i is set if this character is at i."""
     bits = bytearray(b"0" * len(text))
     at = text.find(character)
     while at >= 0:
@@ -237,8 +238,8 @@ _COLONS = 5
 
 
 class Arns:
-    """The Resource of a statement: matches ARNs. In the first five parts, a `*` stays in its part; only one that ends
-    the part may run on past colons. In the last part colons are plain characters."""
+    """The Resource of a statement: matches ARNs. In the first five parts, a `*` stays within its part, except at the
+    end of the part, where it may match colons. In the last part colons are plain characters."""
 
     __slots__ = ("_heads", "_last", "_literal", "is_all", "is_static", "text")
 
@@ -276,12 +277,12 @@ class Arns:
 
 
 def _as_text(token: Token) -> str | Wild:
-    """Variables stand in the last part of a Resource only: elsewhere they match nothing."""
+    """The text of a token. Variables are allowed only in the last part of a Resource; elsewhere they match nothing."""
     return "${" + token.key + "}" if isinstance(token, Variable) else token
 
 
 def arn_like(pattern: Pattern, context: Context) -> Callable[[str], bool]:
-    """ArnLike: the six parts are compared one by one."""
+    """The test of ArnLike, which compares the six parts one by one."""
     fits = []
     for part in split(pattern, _COLONS):
         glob = resolve(part, context)

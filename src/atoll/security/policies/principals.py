@@ -1,4 +1,4 @@
-"""Who a caller is, and by which names a policy's Principal may mean it."""
+"""Callers (principals), and the names that refer to them in a policy's Principal."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ ANYONE = "*"
 
 
 class Grant(IntEnum):
-    """How directly a Principal names a caller: it decides which other policies must allow the request, too. The least
-    is the most direct."""
+    """How directly a Principal names a caller, which determines the other policies that must also allow the request.
+    The least is the most direct."""
 
     DIRECT = 1
     """The user, the session, or everybody: no other policy is needed."""
@@ -30,10 +30,10 @@ class Principal:
     arn: str
     account: str
     kind: str
-    """As `aws:PrincipalType` has it: Account, User, AssumedRole, FederatedUser; or WebIdentity."""
+    """The value of `aws:PrincipalType` (Account, User, AssumedRole, FederatedUser), or WebIdentity."""
     user_id: str
     name: str = ""
-    """The user's or the role's."""
+    """The name of the user or role."""
     role: str | None = None
     """The ARN of a session's role."""
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -44,12 +44,12 @@ class Principal:
 
     @cached_property
     def key(self) -> str:
-        """`aws:PrincipalArn`: a session's is that of its role."""
+        """The value of `aws:PrincipalArn`; for a session, the ARN of its role."""
         return self.role or self.arn
 
     @cached_property
     def identities(self) -> Mapping[tuple[str, str], Grant]:
-        """By which names, in which section of a Principal, a policy may mean the caller."""
+        """The names that refer to the caller, each with its section of a Principal."""
         if self.kind == "WebIdentity":
             return {("Federated", self.arn): Grant.DIRECT, ("Federated", ANYONE): Grant.DIRECT}
         found = {
@@ -65,7 +65,7 @@ class Principal:
 
     @cached_property
     def required(self) -> frozenset[tuple[str, str]]:
-        """The names that a NotPrincipal must all have to spare the caller."""
+        """The names that a NotPrincipal must all have to exclude the caller."""
         if self.kind == "WebIdentity":
             return frozenset([("Federated", self.arn)])
         own = {("AWS", self.arn), ("AWS", root_arn(self.account))}
@@ -89,7 +89,7 @@ class Principals:
     negated: bool
 
     def grant(self, caller: Principal, allow: bool) -> Grant | None:
-        """How the statement means the caller; None if it does not."""
+        """How the statement refers to the caller; None if it does not."""
         if not self.negated:
             if self.everybody:
                 return Grant.DIRECT
@@ -108,5 +108,5 @@ def section_names(section: str, given: Any) -> list[tuple[str, str]]:
 
 
 def normal(section: str, value: str) -> str:
-    """An account's number means its root."""
+    """The name in its normal form: an account's number becomes the ARN of its root."""
     return root_arn(value) if section == "AWS" and len(value) == 12 and value.isdigit() else value

@@ -1,1 +1,2 @@
-"""A store in a PostgreSQL database, which any number of front ends share. `engine` is the way in."""
+"""A store in a PostgreSQL database, which any number of front ends share. Begin with `engine`, which lists the
+modules."""

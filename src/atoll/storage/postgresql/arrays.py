@@ -1,6 +1,6 @@
-"""Arrays of keys and values, in PostgreSQL's binary format.
+"""Encode arrays of keys and values in PostgreSQL's binary format.
 
-asyncpg's own encoder looks for an array in each element, which made a point read a tenth dearer.
+asyncpg's own encoder checks each element for a nested array, which made a point read cost a tenth more.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from struct import Struct
 from typing import Any
 
 _BYTEA, _BYTEA_ARRAY = 17, 1001
-"""The numbers of the types, which never change."""
+"""The OIDs of the types, which never change."""
 _EMPTY = Struct(">iii").pack(0, 0, _BYTEA)
 _header = Struct(">iiiii").pack
 _length = Struct(">i").pack
 
 
 def encoded(elements: Collection[bytes]) -> bytes:
-    """Dimensions, whether there are nulls, the type of elements, their number, the first index; then each with its
-    length."""
+    """The array: dimensions, whether there are nulls, the type of elements, their number, the first index; then each
+    element with its length."""
     if not elements:
         return _EMPTY
     parts = [_header(1, 0, _BYTEA, len(elements), 1)]
@@ -33,6 +33,7 @@ def _refused(content: bytes) -> Any:
 
 
 def install(connection: Any) -> None:
-    """asyncpg lets its users encode scalar types only, so this uses what it keeps to itself."""
+    """Install the encoder. asyncpg's public API can set encoders of scalar types only, so this uses private
+    attributes."""
     settings = connection._protocol.get_settings()
     settings.add_python_codec(_BYTEA_ARRAY, "_bytea", "pg_catalog", [], "scalar", encoded, _refused, "binary")

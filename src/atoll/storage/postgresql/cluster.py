@@ -1,12 +1,12 @@
-"""The servers of a store: which one is the primary, and the connections to it.
+"""Find the primary among the servers of a store, and manage the connections to it.
 
-Servers fail over without telling. Two may say that they are the primary: one that was frozen or cut off does not know
-that another one was promoted. Each promotion begins a new timeline, so the primary is the server with the highest one,
-and a server with an older timeline than any seen before is never used again.
+Servers fail over without notice. Two may claim to be the primary: one that was frozen or cut off does not know that
+another one was promoted. Each promotion begins a new timeline, so the primary is the server with the highest timeline,
+and a server with a lower timeline than one seen before is never used again.
 
-    term     from one change of the primary to the next. Connections of an earlier term are closed
-    election the search for the primary: all servers are asked at the same time. It begins when a connection is lost,
-             and nothing gets a connection before it has ended
+    term     the time between two changes of the primary; connections of an earlier term are closed
+    election the search for the primary, which asks all servers at the same time. It begins when a connection is lost;
+             no caller gets a connection before it has ended
     watch    asks all servers each second, so that a newer primary is found even while the old one answers
 """
 
@@ -27,13 +27,13 @@ from atoll.storage.postgresql.connection import Connection, Lost, Undone, descri
 from atoll.storage.postgresql.url import Server, StoreURL
 
 MOST_CONNECTIONS = 12
-"""Of one process, beside those of the watch."""
+"""The most connections of one process, besides those of the watch."""
 
 PATIENCE_S = 10.0
 """How long a request waits for a primary."""
 WATCH_S = 1.0
 SILENCE_S = 5.0
-"""A primary that has not answered the watch for so long is given up."""
+"""A primary that has not answered the watch for this long is given up."""
 PAUSE_S = 0.05
 GRACE_S = 0.5
 
@@ -44,17 +44,17 @@ _log = logging.getLogger(__name__)
 
 
 class CannotOpen(Exception):
-    """The store cannot be opened, and another try would fail as well. Its text has no password."""
+    """The store cannot be opened, and retrying would not help. The text has no password."""
 
 
 class Cluster:
-    """`replicas`: read from any server that answers, standbys first; nothing is written."""
+    """The servers of one store. `replicas`: only read, from any server that answers, standbys first."""
 
     def __init__(self, url: StoreURL, *, replicas: bool = False, durability: str = "full") -> None:
         self.url = url
         self.term = 0
         self.timeline = 0
-        """The highest ever seen."""
+        """The highest timeline ever seen."""
         self.primary: Server | None = None
         self._replicas = replicas
         self._relaxed = durability == "relaxed"
@@ -65,7 +65,7 @@ class Cluster:
         self._election: asyncio.Task[None] | None = None
         self._watch: asyncio.Task[None] | None = None
         self._asking: dict[Server, asyncio.Task[Answer]] = {}
-        """By an election."""
+        """The pending questions of an election."""
         self._watched: dict[Server, Connection] = {}
         self._answered_at = 0.0
         self._closed = False
@@ -114,7 +114,7 @@ class Cluster:
                 break
 
     def lose(self, connection: Connection, why: BaseException) -> None:
-        """The connection has failed: find out who the primary is."""
+        """Drop a failed connection, and begin an election."""
         self._drop(connection)
         if connection.term == self.term:
             self._elect(str(why))
@@ -206,7 +206,7 @@ class Cluster:
             self._election = None
 
     async def _ask_all(self, *, first: bool = False) -> list[Answer]:
-        """Connections to all servers that answer, with what they are."""
+        """Ask all servers; returns the answers with their connections."""
         outcomes = await self._outcomes(None if first else GRACE_S)
         answers = [one for one in outcomes if not isinstance(one, BaseException)]
         failures = [one for one in outcomes if isinstance(one, Exception)]
@@ -223,9 +223,9 @@ class Cluster:
         return answers
 
     async def _outcomes(self, grace_s: float | None) -> list[Answer | BaseException]:
-        """One for each server. A frozen one must not hold up the others, of which one may have been promoted since it
-        was asked: a round ends `grace_s` after the first outcome, or with that of a primary newer than any before. Late
-        answers belong to a later round."""
+        """The outcomes of one round. A frozen server must not delay the others, so a round ends `grace_s` after the
+        first outcome, or at once with a primary newer than any before. (A server may be promoted after it was asked, so
+        rounds must be short.) Late answers belong to a later round."""
         for server in self.url.servers:
             if server not in self._asking:
                 self._asking[server] = asyncio.create_task(self._ask(server))
@@ -320,7 +320,7 @@ class Cluster:
         if server != self.primary:
             if not self._replicas and writable and timeline > self.timeline:
                 self._give_up(f"{server} has a newer timeline")
-        elif term == self.term:  # otherwise it may have been asked before it was promoted
+        elif term == self.term:  # otherwise the server may have been asked before its promotion
             now = asyncio.get_running_loop().time()
             if answered:
                 self._answered_at = now
@@ -328,7 +328,7 @@ class Cluster:
                 self._give_up(f"{server} {'is no primary any more' if answered else 'does not answer'}")
 
     def _give_up(self, why: str) -> None:
-        """End all connections. Commits under way are unknown."""
+        """Close all connections. The outcome of commits in progress is unknown."""
         _log.warning("the store's primary is given up: %s", why)
         for connection in [*self._open]:
             self._drop(connection)
@@ -336,7 +336,7 @@ class Cluster:
         self._elect(why)
 
     async def _look_at(self, server: Server) -> tuple[bool, bool, int]:
-        """Whether it answers, whether it accepts writes, and its timeline."""
+        """Ask one server whether it accepts writes, and for its timeline."""
         connection = self._watched.get(server)
         try:
             if connection is None or connection.is_closed:

@@ -1,7 +1,7 @@
-"""One connection to a PostgreSQL server, with deadlines, and errors that tell whether a statement had an effect.
+"""One connection to a PostgreSQL server, with deadlines, and with errors that show whether a statement had an effect.
 
 A deadline closes the connection. It never cancels the statement: a canceled commit that waits for its standby would
-succeed with a warning. The connection remembers warnings: after one, a commit may not be on the standby.
+succeed with a warning. The connection records warnings: after one, a commit may be missing on the standby.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from atoll.storage.postgresql import arrays, statements
 from atoll.storage.postgresql.url import Server
 
 USER_TIMEOUT_MS = 8_000
-"""Unacknowledged bytes for so long end a connection."""
+"""A connection with bytes unacknowledged for this long is closed."""
 
-# Set after the start of a session, because PgBouncer refuses them in its first message. Plans do not depend on
-# statistics: every statement goes by its index.
+# Settings of a session, sent after its start because PgBouncer refuses them in the first message. Plans must not depend
+# on statistics: every statement uses its index.
 SETTINGS = """
 set lock_timeout = '5s'; set idle_in_transaction_session_timeout = '10s'; set enable_seqscan = off;
 set enable_bitmapscan = off; set enable_hashjoin = off; set enable_mergejoin = off; set jit = off
@@ -37,7 +37,7 @@ class Lost(Exception):
 
 
 class Undone(Exception):
-    """The server has undone the statement and its transaction. Another try may succeed."""
+    """The server has rolled back the statement and its transaction. A retry may succeed."""
 
 
 class Connection:
@@ -57,7 +57,7 @@ class Connection:
 
     @classmethod
     async def open(cls, server: Server, times: dict[str, int]) -> Connection:
-        """Raises OSError, `TimeoutError`, `Lost`, `Undone` or an error of asyncpg."""
+        """Connect to a server. Raises OSError, `TimeoutError`, `Lost`, `Undone` or an error of asyncpg."""
         timeout, name = times["connect_timeout"], {"application_name": "atoll"}
         raw = await asyncpg.connect(server.dsn, timeout=timeout, server_settings=name)
         opened = cls(raw, server)
@@ -99,7 +99,8 @@ class Connection:
             self._alarm.cancel()
 
     def _begin(self, deadline_s: float) -> None:
-        """A statement begins. One timer serves many statements: setting one for each would cost as much as they do."""
+        """Note that a statement begins. One timer serves many statements: setting one for each would cost as much as
+        the statement."""
         self._until = until = self._loop.time() + deadline_s
         if self._alarm is None or until < self._alarm.when():
             if self._alarm is not None:
@@ -143,7 +144,7 @@ class Connection:
         return rows[0][0] if rows else None
 
     async def execute(self, script: str, deadline_s: float = 10) -> None:
-        """Statements without arguments, in one round trip."""
+        """Run statements without arguments, in one round trip."""
         self._begin(deadline_s)
         try:
             await self._raw.execute(script)
@@ -160,7 +161,7 @@ class Connection:
 
     def _translated(self, error: Exception) -> Exception:
         known = error
-        if isinstance(error, asyncpg.exceptions.DataError):  # an argument that the driver cannot send
+        if isinstance(error, asyncpg.exceptions.DataError):  # the driver cannot encode an argument
             return known
         if isinstance(error, asyncpg.PostgresError):
             state = error.sqlstate or ""
@@ -185,7 +186,7 @@ _GONE = frozenset(["42P01", "3F000", "42883", "XX001", "XX002"])
 
 
 async def describe(connection: Connection) -> tuple[bool, int]:
-    """Whether the server may accept writes, and its timeline: 0 if it does not tell."""
+    """Whether the server may accept writes, and its timeline; 0 if it does not report one."""
     rows = await connection.fetch(statements.SERVER, (), 2)
     in_recovery, read_only, commit = rows[0]
     if in_recovery or read_only:

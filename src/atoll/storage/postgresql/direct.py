@@ -1,7 +1,6 @@
-"""One connection to the primary for commands, which wait for each statement. It runs an event loop of its own.
+"""One blocking connection to the primary, for commands. It runs its own event loop.
 
-Transactions and statements may take long here: nothing ends them but the loss of the connection, which ends the
-command.
+Transactions and statements may take long here: they have no deadline. Losing the connection ends the command.
 """
 
 from __future__ import annotations
@@ -18,13 +17,13 @@ from atoll.storage.postgresql.connection import Connection, Lost, Undone, descri
 from atoll.storage.postgresql.url import BadStore, Server
 
 DEADLINE_S = 24 * 3600.0
-"""Of a statement."""
+"""The deadline of a statement."""
 
 _SETTINGS = "set idle_in_transaction_session_timeout = 0; set lock_timeout = '30s'"
 
 
 class Direct:
-    """Raises `Unavailable` when the connection is lost."""
+    """The connection. Its methods raise `Unavailable` when it is lost."""
 
     def __init__(self, text: str) -> None:
         """Connect to the primary. Raises `BadStore`, whose text has no password."""
@@ -71,7 +70,7 @@ class Direct:
         return rows[0][0] if rows else None
 
     def execute(self, script: str) -> None:
-        """Statements without arguments."""
+        """Run statements without arguments."""
         self._connection.warned = False
         self._run(self._connection.execute(script, DEADLINE_S))
 

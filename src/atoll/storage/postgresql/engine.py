@@ -9,8 +9,8 @@
                 `fetching` fills it
     statements  the tables and the SQL; `longkeys`: keys that PostgreSQL's index does not take
 
-What front ends know of each other's commits they learn from the number of commits, which comes with every fetch, and
-which `follow` reads when there are none.
+Front ends notice each other's commits by the number of commits, which every fetch also reads; without fetches, `follow`
+reads it.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from atoll.storage.postgresql.writes import Writes
 
 LEASE_S = 8.0
 LEASE_MARGIN_S = 2.0
-"""The holder counts on its lease for so much less."""
+"""The holder stops relying on its lease this much before it expires."""
 RENEW_S = 2.0
 FOLLOW_S = 0.1
 """How soon commits of other front ends are noticed, if nothing is read."""
 AGAIN_S = 5.0
-"""The pause after an error that another try would hardly change."""
+"""The pause after an error that an immediate retry would hardly change."""
 
 SIZE_S = 10.0
 """How long to wait for the size of the store."""

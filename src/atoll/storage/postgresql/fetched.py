@@ -1,7 +1,7 @@
-"""What was fetched from the store, as a `Snapshot`.
+"""The rows and counters fetched from the store, as a `Snapshot`.
 
-A function that asks for anything else is ended by `Missing`, and what it asked for is recorded. The engine fetches what
-all functions of a batch lack together, and runs them again.
+`Missing` ends a function that reads anything else, and the read is recorded. The engine fetches the recorded reads of
+all functions of a batch together, and runs the functions again.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from itertools import islice
 from atoll.storage.buffer import Row
 
 FIRST_ROWS = 100
-"""Of a scan that does not tell how many rows it wants; each further page of it has this times as many."""
+"""The rows in the first page of a scan without a limit; each further page is `GROWTH` times as large."""
 GROWTH = 10
 MOST_ROWS = 10_000
 
@@ -21,7 +21,7 @@ _UNKNOWN = b"not fetched"
 
 
 class Missing(BaseException):
-    """Not an Exception: no function may catch it."""
+    """Ends a function that reads data not fetched. A BaseException, so that no function catches it."""
 
 
 class Scanned:

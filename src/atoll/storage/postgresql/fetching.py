@@ -1,4 +1,4 @@
-"""Fetch what a batch of functions wants, in one statement."""
+"""Fetch the data that a batch of functions needs, in one statement."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""Keys that are too long for PostgreSQL's index: it takes entries of a third of a page.
+"""Store keys that are too long for PostgreSQL's index, whose entries have at most a third of a page.
 
-A longer key is stored as its first bytes and its hash, and its row has the whole key before the value. The stored keys
-of one group, those with the same first bytes, are not in the order of the keys. So whoever scans reads whole groups,
-and sorts them.
+A longer key is stored as its first bytes and its hash; its row has the whole key before the value. Stored keys with the
+same first bytes, a *group*, are not in the order of the keys. So a scan reads whole groups and sorts them.
 
     stored key   key, or its first PREFIX_BYTES and the SHA-256 of the key: STORED_BYTES in all
     stored value value, or the length of the key (4 bytes), the key, the value

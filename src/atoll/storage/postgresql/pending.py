@@ -13,7 +13,7 @@ BATCH = 256
 LEAST_BATCH = 4
 GATHER_TURNS = 8
 GATHER_SECONDS = 0.002
-"""Stop waiting for more functions after so many event-loop turns without a new one, or after so long."""
+"""Stop waiting for more functions after this many event-loop turns without a new one, or after this time."""
 SLICE_NS = 5_000_000
 
 

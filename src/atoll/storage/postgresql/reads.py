@@ -1,9 +1,9 @@
-"""Reads: many functions share one statement, and so one snapshot.
+"""Run reads: many functions share one statement, and so one snapshot.
 
 Reads that arrive while a statement is under way wait for the next one. Single rows have lanes of their own, so they do
-not wait for statements that fetch pages. A function that needs more than one statement
-goes on in the same batch as long as nobody commits in between. Otherwise, or if it needs many, it runs again in a
-transaction of its own, whose statements share a snapshot.
+not wait for statements that fetch pages. A function that needs more than one statement continues in the same batch
+while there is no commit in between. Otherwise, or if it needs many, it runs again in a separate transaction, whose
+statements share a snapshot.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ LANES = 2
 BATCH_BYTES = 8_000_000
 """A batch is expected to fetch no more."""
 MOST_PAGES = 32
-"""In a statement: a burst of large ones after small ones fetches no more."""
+"""The most reads of pages in a statement: it bounds a burst of large ones after small ones."""
 PAGE_BYTES = 1_000_000
-"""What the first pages are expected to have."""
+"""The bytes that first pages are expected to have."""
 SHARED_TRIPS = 3
 DEADLINE_S = 10.0
 
@@ -120,7 +120,7 @@ class _Reads(Lanes):
         self._queue[:0] = [pending for pending in batch if pending not in late]
 
     async def _alone(self, pending: Pending) -> None:
-        """In a transaction: its statements share a snapshot."""
+        """Run a function by itself, in a transaction, whose statements share a snapshot."""
         pending.plan = None
         while True:
             try:

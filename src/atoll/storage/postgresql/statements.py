@@ -1,7 +1,7 @@
 """The tables of a store, and every SQL statement.
 
     atoll.store        one row: the format of the database. Another version of Atoll refuses it.
-    atoll.documents    what all front ends share beside the regions: the credentials, principals that commands declare,
+    atoll.documents    documents that all front ends share: the credentials, principals that commands declare,
                       the key of session tokens
     "REGION".rows      the rows: a primary key and a value. bytea compares bytewise, shorter first
     "REGION".numbers, .tallies   the counters of the two kinds
@@ -11,10 +11,10 @@
 
 A region's schema has the region's name; with another account than the default one, ACCOUNT/REGION.
 
-`fetch` reads all that a batch of functions wants in one statement, which sees one snapshot, with the number of commits
-in that snapshot. The function `commit_batch` applies a batch in one statement: it takes the region's commit lock,
-compares the number of commits with the one that was fetched, and changes nothing if somebody has committed since. The
-lock is freed when the commit is visible, so commits of a region happen one after the other.
+`fetch` reads all data that a batch of functions needs, and the number of commits, in one statement and so one snapshot.
+The function `commit_batch` applies a batch in one statement: it takes the region's commit lock, compares the number of
+commits with the fetched one, and changes nothing if there was another commit since. The lock is freed when the commit
+is visible, so commits of a region happen one after the other.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from atoll.storage.sqlitefile import FORMAT_VERSION as ROWS_VERSION
 
 SCHEMA_VERSION = 1
 FORMAT = f"{SCHEMA_VERSION}.{ROWS_VERSION}"
-"""Of the tables, and of the rows in them."""
+"""The version of the format: of the tables, and of the rows in them."""
 
 COPYING = "copying"
 """The format of a store while a copy into it is incomplete."""
 INCOMPLETE_COPY = "a copy into this store is not complete: run the same `atoll store copy` again"
 
 PAGE_BYTES = 1_500_000
-"""A scan fetches no further rows after so many bytes."""
+"""A scan fetches no further rows after this many bytes."""
 
 ROW, NUMBER, COMMITS, TALLY, SCAN = 0, 1, 2, 3, 10
 """The kinds of fetched rows: `SCAN + i` is a row of the scan i."""

@@ -1,18 +1,19 @@
-"""Transactions: many functions commit together, in one statement.
+"""Run transactions: many functions commit together, in one statement.
 
-Functions run on the event loop, one after the other, each on what was fetched and on the writes of those before it.
-What they lack is fetched for all of them together. Then one statement commits their writes, if nobody has committed
-since the first fetch: so everything that they have read is still so, and the transaction is serializable.
+Functions run on the event loop, one after the other, each on the fetched data and the writes of the functions before
+it. Missing data is fetched for all of them together. Then one statement commits their writes, if there was no other
+commit since the first fetch: so all that they have read is unchanged, and the transaction is serializable.
 
-If somebody has committed, the batch takes the region's commit lock and fetches all that it has read again. If it is the
-same, the writes are still right; otherwise the functions run again, under the lock, while nobody else can commit. So a
-batch never fails because of conflicts. While other front ends commit often, batches take the lock at once.
+If there was another commit, the batch takes the region's commit lock and fetches again all that it has read. If that is
+unchanged, the writes are still right; otherwise the functions run again under the lock, so no other commit can
+interfere. So a batch never fails because of conflicts. While other front ends commit often, batches take the lock at
+once.
 
 A function that takes long, or needs many fetches, leaves its batch and commits by itself. A batch that PostgreSQL
 refuses because of its data is split until the culprit is found.
 
-A commit whose answer is lost may have happened or not: its functions fail with `Unavailable`. Before the commit, and
-when the server says that it has undone it, the batch is tried again.
+A commit whose answer is lost may have happened or not: its functions fail with `Unavailable`. After an error before the
+commit, or if the server reports that it rolled back, the batch is tried again.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ FETCH_S = 10.0
 COMMIT_S = 30.0
 """Deadlines. A commit may wait for a standby."""
 TRIES = 10
-"""After so many, each with the commit lock, a transaction fails with `Conflict`."""
+"""After this many attempts with the commit lock, a transaction fails with `Conflict`."""
 CONTENDED = 16
 """Batches that take the lock at once after another front end's commit was in the way."""
 
@@ -257,7 +258,7 @@ class Batch:
         self._leaving += lacking
 
     def leaves(self) -> list[Pending]:
-        """Those that leave the batch, each once."""
+        """The functions that leave the batch, each once."""
         leaving, self._leaving = self._leaving, []
         if leaving:
             gone = set(map(id, leaving))
@@ -275,7 +276,8 @@ class Batch:
         return bool(writes.rows or writes.cleared or writes.numbers or writes.tallies)
 
     def arguments(self) -> tuple[list[Any], ...]:
-        """Of `commit_batch`. The keys are sorted: neighbours of the index are written together."""
+        """The arguments of `commit_batch`. The keys are sorted, so that neighbours in the index are written
+        together."""
         writes = self._writes
         put = sorted([longkeys.stored_row(key, value) for key, value in writes.rows.items() if value is not None])
         return (

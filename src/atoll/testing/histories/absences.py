@@ -1,4 +1,5 @@
-"""Find out which absence of an item a read saw: the one before the first write, or the one after some deletion.
+"""Determine which period of an item's absence a read saw: the one before the first write, or the one after some
+deletion.
 
 The read itself does not show it, but times usually do: all absences but one are too early or too late. The same
 question arises for each list started on an absent item, since its first write saw the item absent.

@@ -24,10 +24,10 @@ from atoll.database import format as fmt
 from atoll.database.region import Region
 from atoll.database.vectors import rows
 from atoll.database.vectors.definition import VectorIndex
+from atoll.slices import Slices
 from atoll.storage.engine import Snapshot
 from atoll.vectors import codes, following, scan
 from atoll.vectors.best import Best, read_entries
-from atoll.vectors.candidates import Pauses
 from atoll.vectors.distances import Matrix
 from atoll.vectors.pgvector import encoding, source, statements, tables
 from atoll.vectors.pgvector.source import Recent
@@ -236,7 +236,7 @@ class _Work:
         return np.concatenate([vectors[:half], middles])
 
     async def _searched(self, query: Matrix, breadth: int) -> Ranked:
-        """What a search of the graph finds."""
+        """What a search of the graph finds, and some more: see `_nearest`."""
         encoded = encoding.encoded(self._index, query.reshape(1, -1))[0]
 
         async def look(connection: Connection) -> list[Any]:
@@ -244,7 +244,7 @@ class _Work:
             return await source.graph(connection, self._names, encoded, [], Best.take(NEAREST), breadth)
 
         found = source.as_candidates(self._index, await self.kept.database.run(look), is_all=False)
-        best = Best(self._index, query, {}, NEAREST)
+        best = Best(self._index, query, {}, 2 * NEAREST)
         await best.read(self._region, found.keys, found.sizes)
         return best.ranked()
 
@@ -273,7 +273,7 @@ async def _nearest(region: Region, index: VectorIndex, queries: Matrix) -> list[
     best: list[Ranked] = [[] for _ in queries]
     start, end = fmt.space_range(index.space)
     at: bytes | None = start
-    pauses = Pauses()
+    slices = Slices()
     while at is not None:
         found, at = await region.read(lambda snapshot, at=at: scan.piece(snapshot, at, end))  # type: ignore[misc]
         for number, query in enumerate(queries) if found else ():
@@ -281,5 +281,5 @@ async def _nearest(region: Region, index: VectorIndex, queries: Matrix) -> list[
             nearest = np.argsort(ranks)[: 2 * NEAREST]
             these = [(float(ranks[i]), found[i][0]) for i in nearest]
             best[number] = sorted(best[number] + these)[: 2 * NEAREST]
-            await pauses.pause()
+            await slices.pause()
     return best

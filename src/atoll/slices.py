@@ -10,7 +10,7 @@ SLICE_NS = 2_000_000
 
 
 class Slices:
-    """Call `pause` between two pieces of work. It lets other requests run when the current slice is over."""
+    """Call `pause` between two pieces of work. `pause` lets other requests run when the current slice is over."""
 
     __slots__ = ("_end_ns",)
 
