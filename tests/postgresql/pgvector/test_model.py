@@ -11,7 +11,7 @@ from atoll.database.vectors import rows
 from atoll.vectors import best, following, scan
 from atoll.vectors.candidates import Candidates
 from atoll.vectors.pgvector import source, tables, upkeep
-from atoll.vectors.pgvector.statements import GRAPH
+from atoll.vectors.pgvector.statements import GRAPH, UNFIT
 from atoll.vectors.pgvector.tables import Tables
 from tests.engines import findings
 from tests.postgres import run
@@ -158,3 +158,22 @@ def test_tables_that_are_dropped_by_hand_are_made_again() -> None:
     assert tables.serves(world.region.state(Tables).states[space])
     for distance in DISTANCES:
         world.check(distance)
+
+
+def test_a_graph_that_finds_too_little_is_not_used(
+    monkeypatch: pytest.MonkeyPatch, used: list[Candidates | None]
+) -> None:
+    monkeypatch.setattr(upkeep, "GRAPH_FROM", 8)
+    monkeypatch.setattr(upkeep, "RECALL", 1.1)
+    world = TableWorld(11)
+    for _ in range(60):
+        world.change()
+    while run(upkeep.tick(world.region)):
+        pass
+    states = world.region.state(Tables).states.values()
+    assert {state.stage for state in states} == {UNFIT}
+    assert run(names(world.region)) == []
+    used.clear()
+    for distance in DISTANCES:
+        world.check(distance)
+    assert used == []

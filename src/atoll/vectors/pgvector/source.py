@@ -1,7 +1,8 @@
 """The candidates of a search: those of the index's table, and the entries that changed since.
 
-The position of the table is read before its entries, so no change between the two is missed. The entries that changed
-after it are kept as codes, as those of a whole index are (`following`), until the table has them.
+The position of the table is read before its entries, so no change between the two is missed. Both are read in one
+transaction, which keeps other front ends from creating the table anew. The entries that changed after this position are
+kept as codes, as those of a whole index are (`following`), until the table has them.
 
 A table without a graph is scanned. So are the entries that fit a search's conditions, if they are few. Otherwise the
 graph is searched until enough entries fit. If it gives up, they are all scanned.
@@ -88,7 +89,7 @@ class TableSource:
         try:
             found = await self._tables.database.run(lambda connection: self._find(connection, query, wanted, most))
         except Refused as error:
-            _log.warning("the table of the vector index %s is not used: %s", self._index.name, error)
+            _log.info("the table of the vector index %s is not used: %s", self._index.name, error)
             return None
         if found is None or found.position >= self._number:
             return None if found is None else found.candidates
@@ -98,9 +99,17 @@ class TableSource:
         return _merged(found.candidates, changed, await changed.candidates(query, wanted, most))
 
     async def _find(self, connection: Connection, query: Matrix, wanted: Conditions, most: int) -> _Found | None:
-        names, hashes = self._tables.names(self._index), encoding.hashes(wanted)
-        known = (self._index.space, *hashes)
+        names = self._tables.names(self._index)
         await connection.use_type(names.extension, names.type)
+        await connection.execute(statements.begin_search(names))
+        found = await self._search(connection, names, query, encoding.hashes(wanted), most)
+        await connection.execute("commit")
+        return found
+
+    async def _search(
+        self, connection: Connection, names: Names, query: Matrix, hashes: list[int], most: int
+    ) -> _Found | None:
+        known = (self._index.space, *hashes)
         row = await connection.fetch(statements.read_state(names.schema), (names.space,))
         state = State(*row[0]) if row else None
         if state is None or not tables.serves(state) or not self._tables.fits(self._index, state):
@@ -137,21 +146,17 @@ async def scan(
     connection: Connection, names: Names, query: bytes, hashes: list[int], most: int, fitting: int
 ) -> list[Any]:
     """Compare the query with so many of the entries that fit."""
-    await connection.execute(statements.BEGIN_FILTERED if hashes else statements.BEGIN_SCAN)
+    await connection.execute(statements.ALLOW_FILTERED if hashes else statements.ALLOW_SCAN)
     arguments = (query, most, fitting, hashes) if hashes else (query, most, fitting)
-    rows = await connection.fetch(statements.scan(names, filtered=bool(hashes)), arguments, DEADLINE_S)
-    await connection.execute("commit")
-    return rows
+    return await connection.fetch(statements.scan(names, filtered=bool(hashes)), arguments, DEADLINE_S)
 
 
 async def graph(
     connection: Connection, names: Names, query: bytes, hashes: list[int], most: int, breadth: int
 ) -> list[Any]:
-    await connection.execute(statements.begin_graph(breadth, MOST_TUPLES))
+    await connection.execute(statements.allow_graph(breadth, MOST_TUPLES))
     arguments = (query, most, hashes) if hashes else (query, most)
-    rows = await connection.fetch(statements.graph(names, filtered=bool(hashes)), arguments, DEADLINE_S)
-    await connection.execute("commit")
-    return rows
+    return await connection.fetch(statements.graph(names, filtered=bool(hashes)), arguments, DEADLINE_S)
 
 
 def _merged(table: Candidates, changed: Followed, recent: Candidates) -> Candidates:

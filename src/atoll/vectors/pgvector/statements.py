@@ -166,13 +166,24 @@ def sample(names: Names, percent: float) -> str:
 
 # Searches. The sessions of a store avoid the plans that are only good with statistics (see `storage.postgresql`).
 
-BEGIN_SCAN = "begin read only; set local enable_seqscan = on"
-BEGIN_FILTERED = "begin read only; set local enable_bitmapscan = on"
+ALLOW_SCAN = "set local enable_seqscan = on"
+ALLOW_FILTERED = "set local enable_bitmapscan = on"
 
 
-def begin_graph(breadth: int, most_tuples: int) -> str:
-    settings = {"ef_search": breadth, "iterative_scan": "relaxed_order", "max_scan_tuples": most_tuples}
-    return "; ".join(["begin read only", *(f"set local hnsw.{name} = {value}" for name, value in settings.items())])
+def begin_search(names: Names) -> str:
+    """Begins a transaction in which the table is not created anew."""
+    return f"begin read only; lock table {names.table} in access share mode"
+
+
+def allow_graph(breadth: int, most_tuples: int) -> str:
+    settings = {
+        "hnsw.ef_search": breadth,
+        "hnsw.iterative_scan": "relaxed_order",
+        "hnsw.max_scan_tuples": most_tuples,
+        "enable_seqscan": "off",
+        "enable_bitmapscan": "off",
+    }
+    return "; ".join(f"set local {name} = {value}" for name, value in settings.items())
 
 
 def scan(names: Names, *, filtered: bool) -> str:

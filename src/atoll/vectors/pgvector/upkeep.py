@@ -241,7 +241,10 @@ class _Work:
 
         async def look(connection: Connection) -> list[Any]:
             await connection.use_type(self._names.extension, self._names.type)
-            return await source.graph(connection, self._names, encoded, [], Best.take(NEAREST), breadth)
+            await connection.execute(statements.begin_search(self._names))
+            found = await source.graph(connection, self._names, encoded, [], Best.take(NEAREST), breadth)
+            await connection.execute("commit")
+            return found
 
         found = source.as_candidates(self._index, await self.kept.database.run(look), is_all=False)
         best = Best(self._index, query, {}, 2 * NEAREST)
