@@ -163,11 +163,11 @@ def test_tables_that_are_dropped_by_hand_are_made_again() -> None:
 def test_a_graph_that_finds_too_little_is_not_used(
     monkeypatch: pytest.MonkeyPatch, used: list[Candidates | None]
 ) -> None:
-    monkeypatch.setattr(upkeep, "GRAPH_FROM", 8)
-    monkeypatch.setattr(upkeep, "RECALL", 1.1)
     world = TableWorld(11)
     for _ in range(60):
         world.change()
+    monkeypatch.setattr(upkeep, "GRAPH_FROM", 8)
+    monkeypatch.setattr(upkeep, "RECALL", 1.1)
     while run(upkeep.tick(world.region)):
         pass
     states = world.region.state(Tables).states.values()
