@@ -86,7 +86,7 @@ class Client:
             raise self._refusal(operation, answer, body)
         if body is None:
             raise Unreachable(f"{self.endpoint.url}: its answer is not DynamoDB's")
-        if not is_answer(operation, body):
+        if not is_answer(operation, parameters, body):
             raise Misshapen(f"{self.endpoint.url}: its answer to {operation} is not DynamoDB's")
         return body
 
