@@ -41,8 +41,10 @@ REQUIRED: dict[str, tuple[str, ...]] = {
 _ITEMS = {"Query", "Scan"}
 """Operations whose answers have items, unless these are only counted."""
 _CONTINUED = {
+    "ExclusiveStartBackupArn": "LastEvaluatedBackupArn",
     "ExclusiveStartKey": "LastEvaluatedKey",
     "ExclusiveStartShardId": "LastEvaluatedShardId",
+    "ExclusiveStartStreamArn": "LastEvaluatedStreamArn",
     "ExclusiveStartTableName": "LastEvaluatedTableName",
     "NextToken": "NextToken",
 }
@@ -59,7 +61,12 @@ def is_answer(operation: str, parameters: dict[str, Any], body: dict[str, Any]) 
         return False
     if operation in _ITEMS and parameters.get("Select") != "COUNT" and "Items" not in body:
         return False
-    paged = body["StreamDescription"] if operation == "DescribeStream" else body
+    return goes_on(parameters, body)
+
+
+def goes_on(parameters: dict[str, Any], body: dict[str, Any]) -> bool:
+    """Whether the page that these parameters asked for ends elsewhere than it began."""
+    paged = body.get("StreamDescription", body)
     return not any(begin in parameters and paged.get(end) == parameters[begin] for begin, end in _CONTINUED.items())
 
 
