@@ -61,7 +61,11 @@ def is_long(body: dict[str, Any], parts: Iterable[Mapping[str, Any]]) -> bool:
 
 
 def is_long_transaction(body: dict[str, Any]) -> bool:
-    return is_long(body, chain.from_iterable(map(dict.values, body["TransactItems"])))
+    """As `is_long`, of TransactGetItems and TransactWriteItems."""
+    if type(body) is LargeBody:
+        return True
+    members = chain.from_iterable(map(dict.values, body["TransactItems"]))
+    return is_long(body, [one for one in members if type(one) is dict])  # others are unknown, and ignored
 
 
 async def of_json(json: bytes, work: Callable[[], T], times: int = 1) -> T:
