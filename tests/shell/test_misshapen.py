@@ -106,14 +106,15 @@ class Nonsense:
             wbufsize = -1  # one packet for an answer
 
             def do_POST(self) -> None:
-                asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                asked = json.loads(body) if body.startswith(b"{") else {}
                 operation = self.headers.get("X-Amz-Target", self.path).rpartition(".")[2]
                 name = asked.get("ShardIterator") or asked.get("ShardIteratorType") or asked.get("TableName", "")
                 name = asked.get("Key", {}).get("row", {}).get("S", name) if operation == "GetItem" else name
                 self._answer(operation, f"{operation} {name}")
 
             def do_GET(self) -> None:
-                self._answer(self.path, "")
+                self._answer(self.path.partition("?")[0], "")
 
             def _answer(self, operation: str, named: str) -> None:
                 stub.asked.append(operation)
@@ -156,14 +157,14 @@ def nonsense(monkeypatch: pytest.MonkeyPatch) -> Iterator[Nonsense]:
     one.close()
 
 
-def _places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+def places_of(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     yield path
     members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, one in members:
-        yield from _places(one, (*path, key))
+        yield from places_of(one, (*path, key))
 
 
-def _changed(answer: Any, path: tuple[Any, ...], junk: Any) -> Any:
+def changed(answer: Any, path: tuple[Any, ...], junk: Any) -> Any:
     """The answer with this in its place; without the place if it is `Ellipsis`."""
     if not path:
         return {} if junk is ... else junk
@@ -223,8 +224,8 @@ def test_answers_of_another_shape_end_a_command_with_one_line(
     random, failed = Random(command), 0
     for run in range(1, SAMPLES):
         operation = random.choice(operations)
-        path = random.choice(list(_places(ANSWERS[operation])))
-        nonsense.answers = ANSWERS | {operation: _changed(ANSWERS[operation], path, random.choice([*JUNK, ...]))}
+        path = random.choice(list(places_of(ANSWERS[operation])))
+        nonsense.answers = ANSWERS | {operation: changed(ANSWERS[operation], path, random.choice([*JUNK, ...]))}
         nonsense.asked.clear()
         code, _, errors = atoll(*words(tmp_path, run))
         assert len(nonsense.asked) < MOST_CALLS, (operation, path, nonsense.answers[operation])
@@ -235,6 +236,51 @@ def test_answers_of_another_shape_end_a_command_with_one_line(
             assert "Traceback" not in errors
             assert errors.strip()
     assert failed > 5
+
+
+CIRCLES: dict[str, tuple[str, dict[str, Any], str]] = {
+    "tables": ("ListTables", {"TableNames": ["Orders"], "LastEvaluatedTableName": "Orders"}, "is not DynamoDB's"),
+    "query": ("Query", NOTHING | {"LastEvaluatedKey": KEY}, "is not DynamoDB's"),
+    "sql": ("ExecuteStatement", {"Items": [], "NextToken": "a"}, "is not DynamoDB's"),
+    "export": ("Scan", NOTHING | {"LastEvaluatedKey": KEY}, "is not DynamoDB's"),
+    "verify": ("Scan", NOTHING | {"LastEvaluatedKey": {}}, "is not DynamoDB's"),
+    "tail": ("GetRecords end", {"Records": [RECORD], "NextShardIterator": "end"}, "again and again"),
+    "replicate": ("GetRecords end", {"Records": [RECORD], "NextShardIterator": "end"}, "again and again"),
+    "import": ("DescribeTable", {"Table": TABLE | {"TableStatus": "UPDATING"}}, "to become ACTIVE"),
+}  # fmt: skip
+STREAMS: dict[str, tuple[dict[str, Any], str]] = {
+    "goes round": ({"LastEvaluatedShardId": "shardId-1"}, "is not DynamoDB's"),
+    "is never enabled": ({"StreamStatus": "ENABLING"}, "to become ENABLED"),
+    "has no shards": ({"Shards": []}, "to have shards"),
+    "has only closed shards": ({"Shards": [{"ShardId": "a", "SequenceNumberRange": {"EndingSequenceNumber": "9"}}]},
+                               "all shards of the source's stream are closed"),
+    "has a shard that is its own parent": ({"Shards": [
+        {"ShardId": "a", "ParentShardId": "a", "SequenceNumberRange": {}}]}, "are parents of each other"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("command", CIRCLES)
+def test_an_endpoint_that_never_goes_on_ends_a_command(
+    command: str, atoll: Atoll, nonsense: Nonsense, tmp_path: Path
+) -> None:
+    operation, answer, why = CIRCLES[command]
+    nonsense.answers = ANSWERS | {operation: answer}
+    code, _, errors = atoll(*COMMANDS[command][1](tmp_path, 0))
+    assert (code, why in errors) == (1, True), errors
+    assert len(nonsense.asked) < MOST_CALLS
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_a_stream_that_cannot_be_followed_to_its_end_ends_the_replication(
+    stream: str, atoll: Atoll, nonsense: Nonsense
+) -> None:
+    change, why = STREAMS[stream]
+    described = ANSWERS["DescribeStream"]["StreamDescription"] | change
+    closed = {"Records": [RECORD]}
+    nonsense.answers = ANSWERS | {"DescribeStream": {"StreamDescription": described}, "GetRecords": closed}
+    code, _, errors = atoll(*REPLICATE, "--once", "--overwrite")
+    assert (code, why in errors) == (1, True), errors
+    assert len(nonsense.asked) < MOST_CALLS
 
 
 TOOLS: dict[str, tuple[list[str], Callable[[Tools], str]]] = {
@@ -257,8 +303,8 @@ def test_answers_of_another_shape_are_told_to_an_assistant(tool: str, nonsense: 
     random, failed = Random(tool), 0
     for _ in range(1, SAMPLES):
         operation = random.choice(operations)
-        path = random.choice(list(_places(answers[operation])))
-        nonsense.answers = answers | {operation: _changed(answers[operation], path, random.choice([*JUNK, ...]))}
+        path = random.choice(list(places_of(answers[operation])))
+        nonsense.answers = answers | {operation: changed(answers[operation], path, random.choice([*JUNK, ...]))}
         nonsense.asked.clear()
         try:
             json.loads(use(tools))
