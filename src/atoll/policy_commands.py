@@ -243,6 +243,9 @@ def _document(path: str) -> Any:
 
 # Questions to a server
 
+_CHECK = {"decision": str, "action": str, "resource": str, "reason": str, "keys": {...: [str]}}
+_EXPLAINED = {"checks": [_CHECK], "allowed": bool}
+
 
 def _add_questions(actions: Any) -> None:
     explain: argparse.ArgumentParser = actions.add_parser(
@@ -273,7 +276,7 @@ def _explain(options: argparse.Namespace) -> int:
             body |= {"operation": options.action, "request": json.loads(options.request or "{}")}
     except ValueError as error:
         raise Refused(f"this is no JSON: {error}") from None
-    answer = ask(options, "/_atoll/policies/explain", body)
+    answer = ask(options, "/_atoll/policies/explain", body, _EXPLAINED)
     for check in answer["checks"]:
         print(f"{check['decision']}: {check['action']} on {check['resource']}: {check['reason']}")
         for key, values in check["keys"].items():
@@ -283,5 +286,5 @@ def _explain(options: argparse.Namespace) -> int:
 
 
 def _observed(options: argparse.Namespace) -> int:
-    print(json.dumps(ask(options, "/_atoll/policies/observed", None)["policies"], indent=2))
+    print(json.dumps(ask(options, "/_atoll/policies/observed", None, {"policies": object})["policies"], indent=2))
     return 0

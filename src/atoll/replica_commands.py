@@ -22,6 +22,19 @@ PATHS = {
 }
 TIMEOUT_S = 60.0
 
+_READ = {"backlog": int, "lag_ms": int, "from": str, "last_error": (str, type(None))}
+_REPLICA = {
+    "table": str,
+    "region": str,
+    "status": str,
+    "kind": str,
+    "master": (str, type(None)),
+    "replicas": [{"region": str, "state": str}],
+    "reads": [_READ],
+}
+_LISTED = {"replicas": [_REPLICA]}
+_UPGRADED = {"table": str, "version": str, "replicas": [str]}
+
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.description = (
@@ -56,7 +69,8 @@ def _action(actions: Any, name: str, help_: str) -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace) -> int:
     body = {member: getattr(options, member, "") for member in ("table", "replica", "region")}
     body = {member: value for member, value in body.items() if value}
-    answer = ask(options, PATHS[options.action], None if options.action == "list" else body)
+    form = _UPGRADED if options.action == "upgrade" else _LISTED
+    answer = ask(options, PATHS[options.action], None if options.action == "list" else body, form)
     if options.action == "upgrade":
         print(f"{answer['table']} is a global table of version {answer['version']}: {', '.join(answer['replicas'])}")
         return 0
@@ -67,8 +81,11 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
-def ask(options: argparse.Namespace, path: str, body: dict[str, Any] | None) -> Any:
-    """The answer of the admin API at this path: to a POST with the body, or to a GET without one."""
+def ask(options: argparse.Namespace, path: str, body: dict[str, Any] | None, form: Any) -> Any:
+    """The answer of the admin API at this path: to a POST with the body, or to a GET without one.
+
+    `form` is what the answer must be at least: a type, a list with the form of all items, or an object with the forms
+    of some members, or under `...` that of all its members."""
     try:
         url, trust = server(options.endpoint_url, ca_bundle=options.ca_bundle)
     except Misconfigured as error:
@@ -78,7 +95,7 @@ def ask(options: argparse.Namespace, path: str, body: dict[str, Any] | None) -> 
         request.add_header("Authorization", f"Bearer {options.admin_token}")
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT_S, context=trust) as answer:
-            return json.load(answer)
+            found = json.load(answer)
     except urllib.error.HTTPError as error:
         raise Refused(_message(error.read()) or f"{url} answers {error.code}") from None
     except urllib.error.URLError as error:
@@ -86,6 +103,21 @@ def ask(options: argparse.Namespace, path: str, body: dict[str, Any] | None) -> 
         raise Refused(f"{url} cannot be asked: {'nothing listens there' if refused else error.reason}") from None
     except (OSError, ValueError) as error:
         raise Refused(f"{url} cannot be asked: {error}") from None
+    if not _has_form(found, form):
+        raise Refused(f"{url} cannot be asked: its answer is not Atoll's")
+    return found
+
+
+def _has_form(value: Any, form: Any) -> bool:
+    if isinstance(form, list):
+        return isinstance(value, list) and all(_has_form(one, form[0]) for one in value)
+    if isinstance(form, dict) and ... in form:
+        return isinstance(value, dict) and all(_has_form(one, form[...]) for one in value.values())
+    if isinstance(form, dict):
+        return isinstance(value, dict) and all(
+            member in value and _has_form(value[member], one) for member, one in form.items()
+        )
+    return isinstance(value, form)
 
 
 def _message(body: bytes) -> str:

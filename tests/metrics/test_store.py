@@ -70,6 +70,15 @@ def world() -> World:
     return World()
 
 
+def test_recent_datapoints_of_a_series_share_its_key(world: World) -> None:
+    for value in (1, 2):
+        world.put(value)
+    world.run(world.region.state(Metrics).learn())
+    first, second = world.region.state(Metrics).recent[ORDERS]
+    assert first.number < second.number
+    assert first.key is second.key
+
+
 def test_datapoints_are_the_same_before_while_and_after_they_move(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

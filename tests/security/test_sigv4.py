@@ -178,6 +178,7 @@ def tampered() -> list[tuple[str, Any]]:
         ("day", lambda r: edited(r, *other_day)),
         ("access key", lambda r: edited(r, b"AKIAEXAMPLE", b"ASIAEXAMPLE")),
         ("signed headers", lambda r: edited(r, b"content-type;", b"")),
+        ("stated hash", lambda r: replace(r, headers={**r.headers, b"x-amz-content-sha256": b"0" * 64})),
     ]
 
 
@@ -258,6 +259,17 @@ def test_a_signature_is_good_for_fifteen_minutes_each_way() -> None:
         "InvalidSignatureException",
         "Signature not yet current: 20260102T030405Z is still later than 20260102T030404Z (20260102T024904Z + 15 min.)",
     )
+
+
+def test_other_requests_of_the_same_second_are_verified_too() -> None:
+    warm = verifier()
+    for body in (BODY, b"{}"):
+        for url in ("http://localhost:8000/", "http://localhost:8000/other?a=1"):
+            for _ in range(2):
+                assert warm.verify(signed(url, body=body), NOW_MS, "dynamodb") == SIGNER
+    spaced = signed(headers={**HEADERS, "X-Amz-Meta": "a  b"})
+    for _ in range(2):
+        assert warm.verify(spaced, NOW_MS, "dynamodb") == SIGNER
 
 
 def test_a_warm_verifier_forgets_neither_age_nor_service() -> None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from functools import partial
+from itertools import chain
 from typing import Any, TypeVar
 
 from atoll.aside import aside, collector, run, thread
@@ -57,6 +58,14 @@ def is_long(body: dict[str, Any], parts: Iterable[Mapping[str, Any]]) -> bool:
             if type(text) is str:
                 chars += len(text)
     return chars > TEXT_CHARS
+
+
+def is_long_transaction(body: dict[str, Any]) -> bool:
+    """As `is_long`, of TransactGetItems and TransactWriteItems."""
+    if type(body) is LargeBody:
+        return True
+    members = chain.from_iterable(map(dict.values, body["TransactItems"]))
+    return is_long(body, [one for one in members if type(one) is dict])  # others are unknown, and ignored
 
 
 async def of_json(json: bytes, work: Callable[[], T], times: int = 1) -> T:

@@ -298,7 +298,7 @@ def distinct(attempts: Iterable[Callable[[], T]], row_key: Callable[[T], bytes])
 
 async def transact_get_items(region: Region, body: Body) -> Answer:
     mode = capacity_mode(body)
-    is_long = large.is_long(body, (entry["Get"] for entry in body["TransactItems"]))
+    is_long = large.is_long_transaction(body)
     gets = await aside(_all_gets, region, body) if is_long else _all_gets(region, body)
     now_ms = region.clock.now_ms()
 
@@ -378,7 +378,7 @@ async def transact(
 
 
 async def transact_write_items(region: Region, body: Body) -> Answer:
-    is_long = large.is_long(body, (entry[kind] for entry in body["TransactItems"] for kind in _PLANS if kind in entry))
+    is_long = large.is_long_transaction(body)
     planned = await aside(_planned, region, body) if is_long else _planned(region, body)
     actions, token, fingerprint = planned
     given = [name for _, name, _ in actions]

@@ -19,7 +19,7 @@ This module depends on no other part of Atoll's logic, so that `database.region`
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import fsum
@@ -125,10 +125,13 @@ class Measured:
 
     def plus(self, other: Measured) -> Measured:
         """The sum, for the same table, index and operation."""
+        latencies = dict(self.latencies)
+        for class_ns, count in other.latencies.items():
+            latencies[class_ns] = latencies.get(class_ns, 0) + count
         return replace(
             self,
             **{name: getattr(self, name) + getattr(other, name) for name in _SUMS},
-            latencies=Counter(self.latencies) + Counter(other.latencies),
+            latencies=latencies,
             counts_bytes=self.counts_bytes or other.counts_bytes,
         )
 

@@ -120,5 +120,6 @@ async def find_done(region: Region, names: Sequence[str], batch: Sequence[Write]
 
 
 def _draw_all(region: Region, items: Sequence[tuple[str, Table, int]], row_keys: Sequence[bytes]) -> None:
-    for (_, table, size), key in zip(items, row_keys, strict=True):
-        draw(region, table, None, key, 2 * read_units(size, consistent=True))
+    if region.key_ranges is not None:
+        for (_, table, size), key in zip(items, row_keys, strict=True):
+            draw(region, table, None, key, 2 * read_units(size, consistent=True))

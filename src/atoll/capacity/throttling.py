@@ -144,7 +144,7 @@ def charge(region: Region, consumed: Iterable[Consumed]) -> None:
 
 def change(region: Region, before: Table, after: Table) -> None:
     """Switch a table's buckets to new limits: refill them at the old rate until now. Removing a limit clears its
-    debt."""
+    debt. A transaction that changes the limits may call this too, even if it runs again or fails."""
     for part in (None, *before.global_indexes):
         for kind in KINDS:
             _take(region, before, part, kind, 0)

@@ -1,7 +1,8 @@
 """Whether an answer has the form that the service's model gives it, with all members that commands rely on.
 
 A command reads answers as if they came from DynamoDB. Another kind of server, or a hostile one, may answer anything; so
-this is checked once, where answers arrive. Members that are null count as absent. Unknown members are ignored.
+this is checked once, where answers arrive. Members that are null count as absent. Unknown members are ignored. A page
+that ends where it began is no answer either: a command would read it for ever.
 """
 
 from __future__ import annotations
@@ -30,20 +31,43 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "QueryOutput": ("Count",),
     "Record": ("eventName", "dynamodb"),
     "ScanOutput": ("Count",),
-    "Shard": ("ShardId",),
-    "StreamDescription": ("StreamArn", "Shards"),
-    "StreamRecord": ("Keys", "SequenceNumber"),
-    "TableDescription": ("TableName", "TableStatus", "KeySchema", "AttributeDefinitions"),
+    "Shard": ("ShardId", "SequenceNumberRange"),
+    "StreamDescription": ("StreamArn", "StreamStatus", "Shards"),
+    "StreamRecord": ("ApproximateCreationDateTime", "Keys", "SequenceNumber"),
+    "TableDescription": ("TableName", "TableStatus", "TableArn", "KeySchema", "AttributeDefinitions"),
 }
 """Members that a structure must have, beside those that the model requires."""
+
+_ITEMS = {"Query", "Scan"}
+"""Operations whose answers have items, unless these are only counted."""
+_CONTINUED = {
+    "ExclusiveStartBackupArn": "LastEvaluatedBackupArn",
+    "ExclusiveStartKey": "LastEvaluatedKey",
+    "ExclusiveStartShardId": "LastEvaluatedShardId",
+    "ExclusiveStartStreamArn": "LastEvaluatedStreamArn",
+    "ExclusiveStartTableName": "LastEvaluatedTableName",
+    "NextToken": "NextToken",
+}
+"""By the parameter that says where a page begins: the member of its answer that says where the next one begins."""
 
 _DEPTH = 40
 _is_number = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?", re.ASCII).fullmatch
 _MOST_DIGITS = 1_000
 
 
-def is_answer(operation: str, body: dict[str, Any]) -> bool:
-    return _test_of(operation)(body)
+def is_answer(operation: str, parameters: dict[str, Any], body: dict[str, Any]) -> bool:
+    """Whether the body may answer a call of the operation with these parameters."""
+    if not _test_of(operation)(body):
+        return False
+    if operation in _ITEMS and parameters.get("Select") != "COUNT" and "Items" not in body:
+        return False
+    return goes_on(parameters, body)
+
+
+def goes_on(parameters: dict[str, Any], body: dict[str, Any]) -> bool:
+    """Whether the page that these parameters asked for ends elsewhere than it began."""
+    paged = body.get("StreamDescription", body)
+    return not any(begin in parameters and paged.get(end) == parameters[begin] for begin, end in _CONTINUED.items())
 
 
 @cache
@@ -93,7 +117,7 @@ class _Tests:
                 holds = members(one)
                 if holds is not None and not holds(content):
                     return False
-            return name != "TableDescription" or _has_types(value)
+            return name != "TableDescription" or (_has_types(value) and _has_settings(value))
 
         return test
 
@@ -103,6 +127,17 @@ def _has_types(table: dict[str, Any]) -> bool:
     indexes = [*table.get("LocalSecondaryIndexes", ()), *table.get("GlobalSecondaryIndexes", ())]
     keys = {key["AttributeName"] for one in (table, *indexes) for key in one["KeySchema"]}
     return bool(table["KeySchema"]) and keys <= {one["AttributeName"] for one in table["AttributeDefinitions"]}
+
+
+def _has_settings(table: dict[str, Any]) -> bool:
+    """Whether a table with a stream names it, and one with throughput says how much."""
+    stream = table.get("StreamSpecification", {})
+    if stream.get("StreamEnabled") and not ("StreamViewType" in stream and "LatestStreamArn" in table):
+        return False
+    if table.get("BillingModeSummary", {}).get("BillingMode") == "PAY_PER_REQUEST":
+        return True
+    provisioned = [one.get("ProvisionedThroughput", {}) for one in (table, *table.get("GlobalSecondaryIndexes", ()))]
+    return all("ReadCapacityUnits" in one and "WriteCapacityUnits" in one for one in provisioned)
 
 
 def is_value(value: Any, depth: int = 0) -> bool:

@@ -85,8 +85,9 @@ class Client:
         if answer.status != 200:
             raise self._refusal(operation, answer, body)
         if body is None:
-            raise Unreachable(f"{self.endpoint.url}: its answer is not DynamoDB's")
-        if not is_answer(operation, body):
+            failure = Misshapen if _is_json(answer.body) else Unreachable
+            raise failure(f"{self.endpoint.url}: its answer is not DynamoDB's")
+        if not is_answer(operation, parameters, body):
             raise Misshapen(f"{self.endpoint.url}: its answer to {operation} is not DynamoDB's")
         return body
 
@@ -150,3 +151,11 @@ def _parsed(answer: Answer) -> Document | None:
     except ValueError:
         return None
     return body if isinstance(body, dict) else None
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        orjson.loads(body)
+    except ValueError:
+        return False
+    return True

@@ -10,8 +10,9 @@ import json
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any, TypeVar
@@ -25,6 +26,8 @@ from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.httpsession import URLLib3Session
 from botocore.parsers import ResponseParserError
+
+from atoll.client.answers import goes_on
 
 T = TypeVar("T")
 Answer = dict[str, Any]
@@ -61,6 +64,18 @@ class CallFailed(Exception):
         self.message = message
         self.answer = answer or {}
         self.status = status
+
+
+@contextmanager
+def checked_answers() -> Iterator[None]:
+    """Code that reads answers as if they came from DynamoDB or Atoll. Another server may answer anything: what then
+    breaks is logged, and raised as CallFailed."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, OSError) as error:
+        _log.warning("an answer could not be shown", exc_info=error)
+        told = "the endpoint's answer is not DynamoDB's, or the console misreads it: its log has more"
+        raise CallFailed("", told) from error
 
 
 class ReadOnly(CallFailed):
@@ -269,6 +284,8 @@ class Connection:
         except (BotoCoreError, ResponseParserError, TypeError, ValueError, AttributeError) as error:
             raise CallFailed("", str(error)) from error
         answer.pop("ResponseMetadata", None)
+        if not goes_on(parameters, answer):  # it would be read for ever
+            raise CallFailed("", f"the page that {operation} answers ends where it began")
         return answer
 
     async def ask(self, path: str, **query: Any) -> Answer:

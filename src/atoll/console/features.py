@@ -51,6 +51,7 @@ async def probe(connection: Connection) -> Features:
         elif not isinstance(answer, CallFailed):
             raise answer
     caller, health = answers["caller"], answers.get("health")
-    account = caller["Account"] if isinstance(caller, dict) else ""
-    regions = list(health["regions"]) if isinstance(health, dict) else []
+    account = str(caller.get("Account", "")) if isinstance(caller, dict) else ""
+    named = health.get("regions") if isinstance(health, dict) else None
+    regions = [str(one) for one in named] if isinstance(named, list | dict) else []
     return Features(frozenset(found), account, regions)

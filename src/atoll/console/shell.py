@@ -18,7 +18,7 @@ from nicegui import background_tasks, ui
 from atoll import __version__
 from atoll.clock import monotonic_ns
 from atoll.console import features
-from atoll.console.endpoint import CallFailed, Connection, Endpoint, Key
+from atoll.console.endpoint import CallFailed, Connection, Endpoint, Key, checked_answers
 from atoll.console.features import Features
 from atoll.console.guard import Visit
 from atoll.console.widgets import box, callout
@@ -105,7 +105,8 @@ def page(path: str, title: str) -> Callable[[Build], Build]:
             with box().props("id=main tabindex=-1"):
                 try:
                     if view.has(path):
-                        await build(view)
+                        with checked_answers():
+                            await build(view)
                     else:
                         callout("The endpoint does not have this, or your credential may not read it.", "warn")
                 except CallFailed as failure:

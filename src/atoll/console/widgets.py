@@ -15,7 +15,7 @@ from nicegui.element import Element
 from nicegui.elements.mixins.value_element import ValueElement
 from nicegui.events import GenericEventArguments
 
-from atoll.console.endpoint import CallFailed
+from atoll.console.endpoint import CallFailed, checked_answers
 
 STATIC = Path(__file__).parent / "static"
 WIDE = 48
@@ -58,9 +58,10 @@ def say(message: str, kind: Kind = "positive") -> None:
 async def attempt(action: Action) -> None:
     """Run an action; show a message if the endpoint refuses."""
     try:
-        result = action()
-        if inspect.isawaitable(result):
-            await result
+        with checked_answers():
+            result = action()
+            if inspect.isawaitable(result):
+                await result
     except CallFailed as failure:
         ui.notify(
             str(failure),

@@ -99,7 +99,7 @@ class Tools:
             # All calls have the same Limit, so that a page that is read again for the rest of its items is the same
             # page.
             answer = self._client.call("ExecuteStatement", Statement=statement, Limit=MOST_ITEMS, **going_on)
-            found = [*shown, *map(_shown, answer["Items"][skipped:])]
+            found = [*shown, *map(_shown, answer.get("Items", [])[skipped:])]
             fitting = min(_fitting(found), most)
             if fitting < len(found):
                 return _selected(found[:fitting], (token, skipped + fitting - len(shown)))

@@ -8,7 +8,6 @@ datapoints share. Columns that can be computed from the values are omitted. Both
 from __future__ import annotations
 
 import zlib
-from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -55,6 +54,7 @@ def dump_block(points: Sequence[Datapoint]) -> bytes:
     first_ms = points[0].time_ms
     times = [(point.time_ms - first_ms) / MINUTE_MS for point in points]
     values = sorted({value for point in points for value in point.values or ()})
+    places = {value: place for place, value in enumerate(values)}
     follow = [point.values is not None and point == of_values(point.time_ms, point.values) for point in points]
     summaries = [
         [None if follows else _short(getattr(point, name)) for point, follows in zip(points, follow, strict=True)]
@@ -65,7 +65,7 @@ def dump_block(points: Sequence[Datapoint]) -> bytes:
         [int(time) if time.is_integer() else time for time in times],
         *summaries,
         [_short(value) for value in values],
-        [None if point.values is None else _counts(point.values, values) for point in points],
+        [None if point.values is None else _counts(point.values, places) for point in points],
     ]
     return zlib.compress(orjson.dumps(columns), _BLOCK_LEVEL)
 
@@ -80,12 +80,15 @@ def _short(number: float) -> float:
 _EXACT = 1 << 53
 
 
-def _counts(own: Mapping[float, float], values: Sequence[float]) -> list[float]:
+def _counts(own: Mapping[float, float], places: Mapping[float, int]) -> list[float]:
     """The counts of all of the block's values, if there are few; otherwise the places of values that occurred, with
     their counts."""
-    if len(values) <= DENSE:
-        return [_short(own.get(value, 0)) for value in values]
-    return [number for value in sorted(own) for number in (bisect_left(values, value), _short(own[value]))]
+    if len(places) > DENSE:
+        return [number for value in sorted(own) for number in (places[value], _short(own[value]))]
+    counts: list[float] = [0] * len(places)
+    for value, count in own.items():
+        counts[places[value]] = _short(count)
+    return counts
 
 
 def load_block(stored: bytes) -> list[Datapoint]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from functools import lru_cache
 
 from atoll.capacity.meter import APPLYING, Key, Replicated, Sent, Tally
 from atoll.database.schema import Table
@@ -106,7 +106,8 @@ def _of_tally(key: Key, tally: Tally, table: Table | None, minute_ms: int) -> It
 
 def _units(minute_ms: int, counts: Mapping[float, int]) -> Datapoint:
     """`counts`: how many requests consumed so many units."""
-    return replace(of_values(minute_ms, counts), values=None)
+    point = of_values(minute_ms, counts)
+    return Datapoint(minute_ms, point.sum, point.count, point.minimum, point.maximum)
 
 
 def _of_operation(of_operation: dict[str, str], index: str | None, tally: Tally, minute_ms: int) -> Iterator[Found]:
@@ -145,6 +146,7 @@ def _average(minute_ms: int, total: float, count: int) -> Datapoint:
     return Datapoint(minute_ms, total, count, total / count, total / count)
 
 
+@lru_cache(maxsize=1_024)  # all classes of latencies under a year
 def _milliseconds(class_ns: int) -> float:
     """The middle of a class of latencies."""
     width = 1 << max(0, class_ns.bit_length() - 4)

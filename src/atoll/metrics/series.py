@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from operator import mul
 from typing import NamedTuple
 
 MINUTE_MS = 60_000
@@ -58,7 +59,7 @@ def single(time_ms: int, value: float, count: float = 1) -> Datapoint:
 
 def of_values(time_ms: int, values: Mapping[float, float]) -> Datapoint:
     """A datapoint of several values; `values` maps each to how often it occurred."""
-    total = math.fsum(value * count for value, count in values.items())
+    total = math.fsum(map(mul, values, values.values()))
     return Datapoint(time_ms, total, sum(values.values()), min(values), max(values), _bounded(values))
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import NamedTuple, TypeVar
 
 from atoll.aside import aside
@@ -39,6 +39,9 @@ KNOWN_WEIGHT = 60
 """This many datapoints in memory have the weight of one block."""
 TOGETHER = 1_000
 """The metrics that are examined before other tasks run."""
+
+KEYS = 4_000
+"""The most keys of series in memory, apart from those of recent datapoints."""
 
 
 class Grain(NamedTuple):
@@ -225,8 +228,13 @@ def _load(batches: Sequence[tuple[int, bytes]]) -> list[_Loaded]:
 
 
 def _load_series(number: int, series: Series, points: Sequence[Datapoint]) -> tuple[Metric, list[Known]]:
-    key = keys.series_key(*parts(series))
+    key = _key(series)
     return series.metric, [Known(number, key, series.unit, point) for point in points]
+
+
+@lru_cache(maxsize=KEYS)  # the datapoints of a series share its key
+def _key(series: Series) -> bytes:
+    return keys.series_key(*parts(series))
 
 
 def parts(series: Series) -> list[str]:

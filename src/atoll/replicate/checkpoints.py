@@ -11,6 +11,7 @@ machine and has ended, or if `beat` stayed the same for even longer. No clocks a
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import socket
 import threading
@@ -19,8 +20,8 @@ from typing import Any
 
 from atoll.client.failures import TRANSACTION_CANCELED
 from atoll.clock import monotonic_ns
+from atoll.replicate import keys, tables
 from atoll.replicate import state as rows
-from atoll.replicate import tables
 from atoll.replicate.ends import End
 from atoll.replicate.failures import CallFailed, Failed
 from atoll.replicate.state import Item, Place, Run, Segment
@@ -39,6 +40,7 @@ WATCH_S = 1.0
 ACTIONS = 100
 """The most rows of a transaction."""
 
+_LEASE = (("owner", "S"), ("host", "S"), ("pid", "N"), ("beat", "N"))
 _CONDITION_FAILED = "ConditionalCheckFailed"
 
 
@@ -235,6 +237,8 @@ class Checkpoints:
     def _get(self, row: str, end: End | None = None) -> Item | None:
         answer = (end or self._target).call("GetItem", TableName=self._name, Key=self._key(row), ConsistentRead=True)
         found: Item | None = answer.get("Item")
+        if found is not None and row == rows.LEASE and any(kind not in found.get(name, ()) for name, kind in _LEASE):
+            raise Failed(f"the lease in the table {self._name} is damaged: {str(found)[:200]}")
         return found
 
     def _rows(self, prefix: str = "") -> Iterator[Item]:
@@ -259,7 +263,7 @@ class Checkpoints:
             start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
     def _forget_other_epochs(self, run: Run) -> None:
-        names = [row["row"]["S"] for row in self._rows()]
+        names = [keys.key(row, ("row",))["row"].get("S", "") for row in self._rows()]
         old = [name for name in names if "/" in name and not name.startswith(f"{run.epoch}/")]
         for name in old:
             self._note(name, None)
@@ -270,8 +274,9 @@ class Checkpoints:
 def _has_ended(lease: Item) -> bool:
     """Whether the lease's owner ran on this machine and has ended. If it has our own process id, it was an earlier
     process."""
-    pid = int(lease["pid"]["N"])
-    if lease["host"]["S"] != socket.gethostname():
+    told = lease["pid"]["N"]
+    pid = int(told) if re.fullmatch("[0-9]{1,9}", told) else 0
+    if not pid or lease["host"]["S"] != socket.gethostname():
         return False
     if pid == os.getpid():
         return True

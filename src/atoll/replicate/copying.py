@@ -95,6 +95,8 @@ class Table:
             items: Page = next(iter(answer.get("Responses", {}).values()), [])
             found |= {keys.identity(item, self.names): item for item in items}
             left: Page = [key for one in answer.get("UnprocessedKeys", {}).values() for key in one["Keys"]]
+            if len(left) > len(batch):
+                raise Failed(f"the {self.end.role} did not process other keys of {self.name} than it was sent")
             if len(left) < len(batch):
                 attempt = 0
             else:

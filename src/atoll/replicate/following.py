@@ -20,7 +20,7 @@ from atoll.replicate.failures import CallFailed, Failed
 from atoll.replicate.lineage import Lineage
 from atoll.replicate.progress import Counters
 from atoll.replicate.state import Place
-from atoll.replicate.stream import EXPIRED, Page, Record, Stream, written_ms
+from atoll.replicate.stream import EXPIRED, Page, Record, Stream, last_of, written_ms
 from atoll.replicate.writing import Request, Writer, deletion, put
 
 THREADS = 16
@@ -84,6 +84,8 @@ class Follower:
         """All shards have been at their ends."""
         self._childless: dict[str, int] = {}
         """Closed shards whose children are not listed yet: the number of listings since."""
+        self._closed = 0
+        """The number of consecutive listings in which all shards were closed, although the stream goes on."""
 
     def follow(
         self,
@@ -99,7 +101,7 @@ class Follower:
         try:
             with crew(THREADS, self._pauses) as pool:
                 while True:
-                    self._list(lineage, forget)
+                    self._list(lineage, forget, once=once)
                     self.caught_up = self.caught_up or self._has_caught_up(lineage)
                     if (self.ended and lineage.done) or (once and self.caught_up):
                         break
@@ -114,7 +116,7 @@ class Follower:
 
     # Shards
 
-    def _list(self, lineage: Lineage, forget: Callable[[str], None]) -> None:
+    def _list(self, lineage: Lineage, forget: Callable[[str], None], *, once: bool) -> None:
         if monotonic_ns() < self._list_ns:
             return
         try:
@@ -127,12 +129,15 @@ class Follower:
             forget(shard)
             self._readers.pop(shard, None)
         parents = {shard.parent for shard in shards}
+        self._closed = self._closed + 1 if lineage.done and not self.ended else 0
+        if once and self._closed > LISTINGS:
+            raise Failed("all shards of the source's stream are closed, but it has not ended")
         self._childless = {
             shard: count + 1
             for shard, count in self._childless.items()
             if shard not in parents and count < LISTINGS and not self.ended
         }
-        delay_s = self._poll_s if self._childless else LIST_EVERY_S
+        delay_s = self._poll_s if self._childless or (once and self._closed) else LIST_EVERY_S
         self._list_ns = monotonic_ns() + int(delay_s * 1e9)
 
     def _has_caught_up(self, lineage: Lineage) -> bool:
@@ -202,13 +207,14 @@ class Follower:
             if error.code != EXPIRED:
                 raise
             return replace(reader, iterator=None)
+        place = _advanced(reader.place, page, begun_ms)
         self._writer.write(_last_of_each(page.records, self._names))
         self._counters.add(records=len(page.records))
         quiet = reader.quiet + 1 if self._is_quiet(page) else 0
         pause_s = self._poll_s if not page.records and quiet > SETTLED else self._poll_s / 5
         return replace(
             reader,
-            place=_advanced(reader.place, page, begun_ms),
+            place=place,
             iterator=page.next,
             quiet=quiet,
             caught_up=reader.caught_up or quiet >= SETTLED,
@@ -230,8 +236,7 @@ def _advanced(place: Place, page: Page, begun_ms: int) -> Place:
     done = page.next is None
     if not page.records:
         return replace(place, read_ms=begun_ms, done=done)
-    last = page.records[-1]
-    return replace(place, after=last["dynamodb"]["SequenceNumber"], read_ms=written_ms(last), done=done)
+    return replace(place, after=last_of(page, place.after), read_ms=written_ms(page.records[-1]), done=done)
 
 
 def _last_of_each(records: Sequence[Record], names: Sequence[str]) -> list[Request]:
@@ -240,5 +245,7 @@ def _last_of_each(records: Sequence[Record], names: Sequence[str]) -> list[Reque
     for record in records:
         change = record["dynamodb"]
         removed = record["eventName"] == "REMOVE"
+        if not removed and "NewImage" not in change:
+            raise Failed(f"source: the record {change['SequenceNumber']} of the stream has no new image")
         last[keys.identity(change["Keys"], names)] = deletion(change["Keys"]) if removed else put(change["NewImage"])
     return list(last.values())

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from decimal import Context, Decimal
 from typing import Any
 
+from atoll.replicate.failures import Failed
 from atoll.replicate.state import Item
 
 _EXACT = Context(prec=50)
@@ -16,12 +17,15 @@ def names_of(description: dict[str, Any]) -> tuple[str, ...]:
 
 
 def key(item: Item, names: Sequence[str]) -> Item:
-    return {name: item[name] for name in names}
+    try:
+        return {name: item[name] for name in names}
+    except KeyError:
+        raise Failed(f"an item lacks the key {', '.join(names)}: {str(item)[:200]}") from None
 
 
 def identity(item: Item, names: Sequence[str]) -> tuple[Any, ...]:
     """A hashable form of the item's key. Equal keys have equal forms."""
-    return tuple(comparable(item[name]) for name in names)
+    return tuple(map(comparable, key(item, names).values()))
 
 
 def comparable(value: dict[str, Any]) -> tuple[str, Any]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from atoll.replicate.failures import Gap
+from atoll.replicate.failures import Failed, Gap
 from atoll.replicate.state import Place
 
 
@@ -39,6 +39,8 @@ class Lineage:
         for shard in shards.values():
             if shard.id not in self.places:
                 self._add(shard, shards)
+        if not self.done and not any(True for _ in self.ready()):
+            raise Failed("the shards of the source's stream are parents of each other")
         needed = {*shards, *(shard.parent for shard in shards.values())}
         forgotten = [name for name in self.places if name not in needed]
         for name in forgotten:

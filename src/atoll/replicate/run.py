@@ -211,10 +211,8 @@ class Replication:
 
     def _positions(self, stream: Stream) -> list[Place]:
         """A place in each shard, such that all records made from now on come after it."""
-        shards, _ = stream.listed()
-        while not shards:  # the stream was just enabled
-            self._pauses(self._options.poll_s)
-            shards, _ = stream.listed()
+        # A stream that was just enabled may have no shards yet.
+        shards = tables.wait_for(self._source, "the stream to have shards", lambda: stream.listed()[0] or None)
         now_ms = self._clock.now_ms()
 
         def position(shard: Shard) -> Place:

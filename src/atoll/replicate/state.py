@@ -14,10 +14,12 @@ later.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+import re
+from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 from atoll.attribute_values import attribute_value
+from atoll.replicate.failures import Failed
 
 Item = dict[str, dict[str, Any]]
 """An item in the form of the API: each attribute's value with its type."""
@@ -26,6 +28,8 @@ COPY, PRUNE, FOLLOW = "copy", "prune", "follow"
 SHARD = "shard"
 
 RUN, LEASE = "run", "lease"
+
+_TYPES = {"str": str, "int": int, "bool": bool, "str | None": str, "Item | None": dict}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +89,14 @@ def dump(state: Run | Segment | Place) -> Item:
 
 
 def load(kind: type[Any], row: Item) -> Any:
-    """A `Run`, `Segment` or `Place`."""
+    """A `Run`, `Segment` or `Place`. Raises Failed if the row holds none."""
     known = {one.name for one in fields(kind)}
-    return kind(**{name: _parsed(value) for name, value in row.items() if name in known})
+    found = {name: _parsed(value) for name, value in row.items() if name in known}
+    missing = {one.name for one in fields(kind) if one.default is MISSING} - found.keys()
+    types = {one.name: _TYPES[str(one.type)] for one in fields(kind)}
+    if missing or any(type(value) is not types[name] for name, value in found.items()):
+        raise Failed(f"a row of the checkpoint table is no {kind.__name__.lower()}: {str(row)[:200]}")
+    return kind(**found)
 
 
 def _value(value: Any) -> dict[str, Any]:
@@ -96,4 +105,4 @@ def _value(value: Any) -> dict[str, Any]:
 
 def _parsed(value: dict[str, Any]) -> Any:
     ((type_, content),) = value.items()
-    return int(content) if type_ == "N" else content
+    return int(content) if type_ == "N" and re.fullmatch("[0-9]{1,18}", content) else content

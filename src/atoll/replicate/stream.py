@@ -15,7 +15,7 @@ from typing import Any
 from atoll import limits
 from atoll.client.failures import NOT_FOUND
 from atoll.replicate.ends import End
-from atoll.replicate.failures import CallFailed, Gap
+from atoll.replicate.failures import CallFailed, Failed, Gap
 from atoll.replicate.lineage import Shard
 from atoll.replicate.state import Place
 
@@ -117,7 +117,7 @@ class Stream:
             page = self.read(iterator)
             if not page.records:
                 break
-            after = page.records[-1]["dynamodb"]["SequenceNumber"]
+            after = last_of(page, after)
             if written_ms(page.records[-1]) >= now_ms:
                 break
             iterator = page.next
@@ -129,6 +129,15 @@ class Stream:
             return self._at_start(shard, number)
         except Gap:
             return None
+
+
+def last_of(page: Page, after: str | None) -> str:
+    """The sequence number of the page's last record. Raises Failed if that is the one of the page before: an endpoint
+    that never goes on would be read for ever."""
+    last: str = page.records[-1]["dynamodb"]["SequenceNumber"]
+    if last == after:
+        raise Failed(f"source: the stream has the record {last} again and again")
+    return last
 
 
 def written_ms(record: Record) -> int:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from atoll.client.failures import NOT_FOUND
 from atoll.replicate.ends import End
 from atoll.replicate.failures import CallFailed, Failed
 
+T = TypeVar("T")
 Description = dict[str, Any]
 Key = tuple[tuple[str, str, str], ...]
 """For each attribute of the key its name, its kind (HASH or RANGE), and its type."""
 
 IMAGE_VIEWS = ("NEW_IMAGE", "NEW_AND_OLD_IMAGES")
 POLL_S = 0.5
+WAIT_S = 900.0
+"""How long an endpoint may take to create a table or to enable a stream."""
+_PASSING = ("CREATING", "DELETING", "UPDATING")
 
 
 def describe(end: End, table: str) -> Description | None:
@@ -27,20 +32,36 @@ def describe(end: End, table: str) -> Description | None:
     return description
 
 
+def wait_for(end: End, what: str, look: Callable[[], T | None]) -> T:
+    """What `look` returns as soon as that is not None. Raises Failed if it takes too long."""
+    for _ in range(round(WAIT_S / POLL_S)):
+        found = look()
+        if found is not None:
+            return found
+        end.pause(POLL_S)
+    raise Failed(f"{end.role}: waited {WAIT_S / 60:.0f} minutes for {what}")
+
+
 def wait_until_active(end: End, table: str) -> Description:
-    while True:
+    def look() -> Description | None:
         description = describe(end, table)
         if description is None:
             raise Failed(f"{end.role}: the table {table} does not exist any more")
-        if description["TableStatus"] == "ACTIVE":
-            return description
-        end.pause(POLL_S)
+        status = description["TableStatus"]
+        if status != "ACTIVE" and status not in _PASSING:
+            raise Failed(f"{end.role}: the table {table} cannot be used: its status is {status}")
+        return description if status == "ACTIVE" else None
+
+    return wait_for(end, f"the table {table} to become ACTIVE", look)
 
 
 def identity(description: Description) -> str:
     """A text that distinguishes a table from others of its name, at other endpoints or before it was deleted and
     recreated."""
-    return str(description.get("TableId") or description["CreationDateTime"])
+    found = description.get("TableId") or description.get("CreationDateTime")
+    if not found:
+        raise Failed(f"the table {description['TableName']} has neither an id nor a time of creation")
+    return str(found)
 
 
 def key_of(description: Description) -> Key:
@@ -137,7 +158,12 @@ def stream_of(end: End, description: Description, *, enable: bool) -> str:
         table, wanted = description["TableName"], {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
         end.call("UpdateTable", TableName=table, StreamSpecification=wanted)
         description = wait_until_active(end, table)
+        if not description.get("StreamSpecification", {}).get("StreamEnabled"):
+            raise Failed(f"{end.role}: the table {table} still has no stream")
     arn: str = description["LatestStreamArn"]
-    while end.call("DescribeStream", StreamArn=arn)["StreamDescription"]["StreamStatus"] == "ENABLING":
-        end.pause(POLL_S)
-    return arn
+
+    def look() -> str | None:
+        status = end.call("DescribeStream", StreamArn=arn)["StreamDescription"]["StreamStatus"]
+        return None if status == "ENABLING" else arn
+
+    return wait_for(end, f"the stream of {description['TableName']} to become ENABLED", look)

@@ -61,6 +61,8 @@ class Writer:
                 return
             left: list[Request] = next(iter(answer.get("UnprocessedItems", {}).values()), [])
             done = len(pending) - len(left)
+            if done < 0 or not all(left):
+                raise Failed(f"the target did not process other writes of {self._table} than it was sent")
             self._spent(units(answer, default=done))
             if left:
                 self._counters.add(throttled=1)

@@ -22,6 +22,7 @@ from typing import Any
 
 import orjson
 
+from atoll.capacity import throttling
 from atoll.clock import Stamp, Version
 from atoll.database import catalog, past_definitions, records, ttl
 from atoll.database.encryption import MANAGED_KEY, key_arn
@@ -208,6 +209,7 @@ def reconcile(
         table = shards.repartition(tx, table, now_ms)
     if table != before:
         past_definitions.note(tx, table, now_ms)
+        throttling.change(region, before, table)
     return table
 
 
@@ -309,8 +311,10 @@ def overrides(table: Table) -> Values:
 
 def override(tx: Transaction, region: Region, stamp: Stamp, table: Table, given: Mapping[str, Any]) -> Table:
     """The table with own values of some settings."""
+    before = table
     for name, value in given.items():
         table = _with(tx, region, table, name, value, stamp.now_ms)
+    throttling.change(region, before, table)
     past_definitions.note(tx, table, stamp.now_ms)
     return published(shards.repartition(tx, table, stamp.now_ms), stamp)
 

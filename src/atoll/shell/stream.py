@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from atoll.client import Client
-from atoll.client.failures import NOT_FOUND, Refusal
+from atoll.client.failures import NOT_FOUND, Misshapen, Refusal
 
 LATEST, OLDEST = "LATEST", "TRIM_HORIZON"
 EXPIRED = "ExpiredIteratorException"
@@ -93,7 +93,10 @@ class Stream:
             return []
         records: list[Record] = answer["Records"]
         if records:
-            shard.after = records[-1]["dynamodb"]["SequenceNumber"]
+            last = records[-1]["dynamodb"]["SequenceNumber"]
+            if last == shard.after:  # an endpoint that never goes on would be read for ever
+                raise Misshapen(f"the shard {shard.id} has the record {last} again and again")
+            shard.after = last
         shard.iterator = answer.get("NextShardIterator")
         shard.done = shard.iterator is None
         return records

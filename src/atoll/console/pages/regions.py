@@ -7,7 +7,7 @@ from typing import Any
 
 from nicegui import ui
 
-from atoll.console.endpoint import CallFailed
+from atoll.console.endpoint import CallFailed, checked_answers
 from atoll.console.images import compared
 from atoll.console.places import Link, drawn
 from atoll.console.shell import View, page
@@ -49,11 +49,12 @@ class Regions:
 
     async def refresh(self) -> None:
         try:
-            self._links = (await self._view.connection.ask("replication/links"))["links"]
-            answer = await self._view.connection.ask("replication/conflicts", limit=LISTED)
+            with checked_answers():
+                self._links = (await self._view.connection.ask("replication/links"))["links"]
+                answer = await self._view.connection.ask("replication/conflicts", limit=LISTED)
+                self._conflicts = answer["conflicts"]
         except CallFailed:  # the server restarts: the next refresh asks again
             return
-        self._conflicts = answer["conflicts"]
         state = (self._links, answer)
         if state == self._drawn:
             return

@@ -10,7 +10,7 @@ from typing import Any
 from nicegui import ui
 
 from atoll.console import features
-from atoll.console.endpoint import STREAMS, CallFailed
+from atoll.console.endpoint import STREAMS, CallFailed, checked_answers
 from atoll.console.images import compared
 from atoll.console.lineage import drawn, short
 from atoll.console.pages.creation import VIEWS
@@ -85,8 +85,9 @@ class Tail:
             return
         self._busy = True
         try:
-            if await self._read() and self._timer.active:
-                self._show()
+            with checked_answers():
+                if await self._read() and self._timer.active:
+                    self._show()
         except CallFailed as failure:
             put(self._summary, f"Stopped: {failure}")
             self._timer.deactivate()
