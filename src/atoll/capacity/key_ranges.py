@@ -20,6 +20,7 @@ from __future__ import annotations
 import os
 from array import array
 from collections.abc import Iterable, Mapping
+from math import inf
 from mmap import mmap
 from pathlib import Path
 from typing import Any
@@ -102,9 +103,8 @@ class KeyRanges:
             self._reads, self._writes = _full(), _full()
         self._reading: dict[int, _Lane] = {}
         self._writing: dict[int, _Lane] = {}
-        self.waits_until = _LONG_AGO
-        """Until this time, a bucket may have no units for writes, as far as this process knows. If another process
-        emptied a bucket, this one learns of it only after admitting one more write."""
+        self.waits_until = self._unknown = _LONG_AGO if isinstance(self._reads, array) else inf
+        """Until this time, a bucket may have no units for writes. Always, if other processes use the buckets too."""
         if self._numbers[_MARK] != _MARKED:
             self.forget()
 
@@ -117,7 +117,7 @@ class KeyRanges:
             self._reads, self._writes = _full(), _full()
         self._reading.clear()
         self._writing.clear()
-        self.waits_until = _LONG_AGO
+        self.waits_until = self._unknown
 
     # Admission
 
