@@ -18,6 +18,9 @@ Body = dict[str, Any]
 MANY = json.dumps({"TableName": "Many", "Limit": 100}).encode()
 KEY = {"TableName": "Probe", "Key": {"pk": {"S": "t"}}}
 
+UNDECODABLE = frozenset({"gzip of a gigabyte"})
+"""Requests with bodies that cannot be decompressed. They get the service's internal error by design."""
+
 
 def texts() -> Iterator[tuple[str, bytes]]:
     """The names of requests, and all of their bytes."""
