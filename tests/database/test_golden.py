@@ -17,6 +17,7 @@ import pytest
 from atoll.api import items, tables
 from atoll.database import format as fmt
 from atoll.database import records, schema
+from atoll.database import rows as item_rows
 from atoll.database.log import rows as change_rows
 from atoll.model import keycode
 from atoll.storage.memory import MemoryEngine
@@ -81,10 +82,10 @@ class Reader:
             return [f"expiry space={space} second={number(key[4:12])} {item}"]
         line = f"{kind} space={space} hash={key[4:12].hex()} {contents(key, self.keys[space], 12)}"
         if kind == "items":
-            row = fmt.Row(value)
+            row = item_rows.Row(value)
             header = f"time={row.time} size={row.size} region={row.version.region}"
             return [line, f"    {header}", f"    {row.json.decode()}"]
-        entry = fmt.Entry(value)
+        entry = item_rows.Entry(value)
         return [line, f"    size={entry.size}", f"    {entry.json.decode()}"]
 
     def catalog(self, key: bytes) -> str:

@@ -26,8 +26,8 @@ from atoll.capacity.throttling import (
 from atoll.capacity.units import Consumed, index_write_units, row_units, write_units, written
 from atoll.clock import Stamp
 from atoll.database import indexes, writes
-from atoll.database.format import Row
 from atoll.database.region import Observer, Region
+from atoll.database.rows import Row
 from atoll.database.schema import Index, Table
 from atoll.database.writes import Decision, Image, Outcome, Refused, Write
 from atoll.errors import ApiError, ConditionFailed

@@ -250,7 +250,7 @@ class Triggers:
         for follower in busy.values():
             follower.outdated = True
             self._outdated = self._outdated or follower.task is None
-        at_work = {key[:2] for key in busy}
+        at_work = {(uuid, shard) for uuid, shard, _ in busy}
         exchanges = [(one, shard) for one, shard in plan.exchanges if (one.uuid, shard.number) not in at_work]
         forgotten = [one for one in plan.forgotten if one.key not in busy]
         for one in forgotten:
