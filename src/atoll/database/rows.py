@@ -8,9 +8,9 @@ from collections.abc import Iterable
 
 import orjson
 
-from atoll.clock import Version
 from atoll.model import pieces
 from atoll.model.values import Item
+from atoll.versions import Version
 
 _ITEM_HEADER = struct.Struct(">QIB")
 _SIZE = struct.Struct(">I")

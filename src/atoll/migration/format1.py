@@ -20,7 +20,6 @@ from typing import Any
 
 import orjson
 
-from atoll.clock import Version
 from atoll.database import format as fmt
 from atoll.database import rows as item_rows
 from atoll.database.garbage import Garbage
@@ -28,6 +27,7 @@ from atoll.database.log import rows
 from atoll.database.records import load
 from atoll.database.schema import Shard, Table
 from atoll.model import sets
+from atoll.versions import Version
 
 Row = tuple[bytes, bytes]
 
