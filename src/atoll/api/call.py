@@ -106,13 +106,13 @@ class Desk:
         except ApiError as error:
             if meter is not None:
                 _count_failed(meter, operation, body, checked, error)
-            if on is not None and meter is not None and on.settings.error_style == "2026":
+            if operation.service.has_tables and isinstance(on, Region) and on.settings.error_style == "2026":
                 raise errors.since_2026(error, operation.layer) from None
             raise
         except Dropped:
             raise
         except Exception as failure:
-            self._failed(on, operation, _tables(operation, body) if checked else _NONE, failure)
+            self._failed(on, operation, _named(operation, body) if checked else _NONE, failure)
             internal = operation.service.internal()
             if meter is not None:
                 _count_failed(meter, operation, body, checked, internal)
@@ -123,7 +123,7 @@ class Desk:
                 meter.current = None
                 tally.succeeded(meter.now_ns() - started_ns)
             else:
-                meter.succeeded(operation.name, _tables(operation, body), started_ns)
+                meter.succeeded(operation.counted_as, _tables(operation, body), started_ns)
         return answer
 
     async def _call_faulty(self, faults: Faults, operation: Operation, on: Any, body: Body) -> Any:
@@ -160,7 +160,7 @@ def logging_slow(call: Call, slow_ms: int, next_id: Callable[[], str | None]) ->
         finally:
             latency_ns = monotonic_ns() - started_ns
             if latency_ns >= slow_ms * 1_000_000:
-                extra = _fields(operation, tables_of(operation, body), next_id())
+                extra = _fields(operation, _named(operation, body) if _is_valid(operation, body) else _NONE, next_id())
                 extra |= {"latency_ms": latency_ns // 1_000_000, "error": error and error.code}
                 _log.warning("a slow request", extra=extra)
             error = None  # its traceback refers to this frame: break the cycle
@@ -171,9 +171,9 @@ def logging_slow(call: Call, slow_ms: int, next_id: Callable[[], str | None]) ->
 def _count_failed(meter: Meter, operation: Operation, body: Body, checked: bool, error: ApiError) -> None:
     """`checked`: the body has the operation's shape."""
     if checked:
-        meter.failed(counted(operation.name, body), _tables(operation, body), error)
+        meter.failed(counted(operation.counted_as, body), _tables(operation, body), error)
     else:
-        meter.failed(operation.name, _NONE, error)
+        meter.failed(operation.counted_as, _NONE, error)
 
 
 def _health(on: Any) -> Health | None:
@@ -201,11 +201,15 @@ _SUBJECTS = {FUNCTION: "function", MAPPING: "mapping"}
 
 def tables_of(operation: Operation, body: Body) -> Set[str]:
     """The tables that a request names; an empty name if it has none, or is invalid."""
+    return _tables(operation, body) if _is_valid(operation, body) else _NONE
+
+
+def _is_valid(operation: Operation, body: Body) -> bool:
     try:
         operation.check(body)
     except ApiError:
-        return _NONE
-    return _tables(operation, body)
+        return False
+    return True
 
 
 _NONE = frozenset([""])
@@ -213,4 +217,9 @@ _NONE = frozenset([""])
 
 def _tables(operation: Operation, body: Body) -> Set[str]:
     """The tables on which the meter counts a request; an empty name if it has none."""
+    return _named(operation, body) if operation.service.has_tables else _NONE
+
+
+def _named(operation: Operation, body: Body) -> Set[str]:
+    """The tables, functions or other subjects that a request names, for the log."""
     return {table_of(resource) for resource in operation.touches(body)} or _NONE

@@ -88,6 +88,7 @@ from atoll.api.scaling import actions as scaling_actions
 from atoll.api.scaling import activities as scaling_activities
 from atoll.api.scaling import policies as scaling_policies
 from atoll.api.scaling import targets as scaling_targets
+from atoll.capacity.meter import other_service
 from atoll.errors import ApiError
 from atoll.errors import metrics as metric_errors
 from atoll.errors import scaling as scaling_errors
@@ -124,6 +125,8 @@ class Service:
     """The first half of X-Amz-Target, for services that speak JSON."""
     prefix: str = ""
     """The path prefix of a REST service."""
+    has_tables: bool = False
+    """Whether the resources of its operations are tables and their parts."""
     bare_codes: bool = False
     """Whether error codes are sent without a prefix."""
     shape_code: str = "ValidationException"
@@ -133,8 +136,10 @@ class Service:
 
 
 JSON = (Protocol.JSON_1_0, Protocol.JSON_1_1)
-DYNAMODB = Service("DynamoDB", "dynamodb", JSON, "dynamodb", REGION, target="DynamoDB_20120810")
-STREAMS = Service("DynamoDBStreams", "dynamodbstreams", JSON, "dynamodb", REGION, target="DynamoDBStreams_20120810")
+DYNAMODB = Service("DynamoDB", "dynamodb", JSON, "dynamodb", REGION, target="DynamoDB_20120810",
+                   has_tables=True)  # fmt: skip
+STREAMS = Service("DynamoDBStreams", "dynamodbstreams", JSON, "dynamodb", REGION, target="DynamoDBStreams_20120810",
+                  has_tables=True)  # fmt: skip
 LAMBDA = Service(
     "Lambda", "lambda", (Protocol.REST_JSON,), "lambda", TRIGGERS,
     prefix="/2015-03-31/", bare_codes=True, internal=trigger_errors.internal,
@@ -148,7 +153,7 @@ SCALING = Service(
     "ApplicationAutoScaling", "application-autoscaling", (Protocol.JSON_1_1,), "application-autoscaling", REGION,
     target="AnyScaleFrontendService", bare_codes=True, internal=scaling_errors.internal,
 )  # fmt: skip
-ADMIN = Service("Administration", None, (Protocol.REST_JSON,), "dynamodb", SERVER, prefix="/_atoll/")
+ADMIN = Service("Administration", None, (Protocol.REST_JSON,), "dynamodb", SERVER, prefix="/_atoll/", has_tables=True)
 
 
 @dataclass(frozen=True)
@@ -173,8 +178,8 @@ class Operation:
     """One row. The validator of its requests is compiled on first use."""
 
     __slots__ = (
-        "check", "check_members", "encode", "function", "http", "layer", "metered", "name", "service", "subject",
-        "touches",
+        "check", "check_members", "counted_as", "encode", "function", "http", "layer", "metered", "name", "service",
+        "subject", "touches",
     )  # fmt: skip
 
     def __init__(
@@ -194,7 +199,10 @@ class Operation:
         self.name = name
         self.function = function
         self.touches = touches
-        self.metered = service in (DYNAMODB, STREAMS)
+        self.metered = service.subject in (REGION, TRIGGERS)
+        """Whether its subject has a meter: that of a region."""
+        self.counted_as = name if service.has_tables else other_service(service.name, name)
+        """Its name in the meter."""
         self.http = http
         self.encode = encode
         """The body of an answer."""

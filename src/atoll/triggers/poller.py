@@ -92,6 +92,7 @@ class Triggers:
 
     def __init__(self, region: Region, functions: Functions) -> None:
         self.region = region
+        self.meter = region.meter
         self.functions = functions
         self.started_ms = region.clock.now_ms()
         self._followers: dict[Key, Follower] = {}
