@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 from atoll import errors
 from atoll.api.partiql.kinds import counted
-from atoll.api.resources import FUNCTION, MAPPING, table_of
-from atoll.api.services import IDENTITIES, LAMBDA, Body, Operation
+from atoll.api.resources import ALARM, FUNCTION, MAPPING, ROLE, SCALED, table_of
+from atoll.api.services import IDENTITIES, Body, Operation
 from atoll.aside import aside
 from atoll.capacity.meter import Meter
 from atoll.clock import monotonic_ns
@@ -127,7 +127,7 @@ class Desk:
         return answer
 
     async def _call_faulty(self, faults: Faults, operation: Operation, on: Any, body: Body) -> Any:
-        if not isinstance(on, Region):
+        if not isinstance(on, Region) or not operation.service.has_tables:
             return await operation.function(on, body)
         plain = body if type(body) is dict else await aside(dict, body)
         return await faults.call(operation.name, operation.function, on, plain, operation.touches(body))
@@ -191,12 +191,12 @@ def _place(failure: Exception) -> tuple[object, ...]:
 
 
 def _fields(operation: Operation, tables: Set[str], request_id: str | None) -> dict[str, Any]:
-    subject = "table" if operation.service is not LAMBDA else _SUBJECTS.get(operation.touches, "resources")
+    subject = "table" if operation.service.has_tables else _SUBJECTS.get(operation.touches, "resources")
     return {"operation": repr(operation), subject: ",".join(sorted(tables)) or None, "request_id": request_id}
 
 
-_SUBJECTS = {FUNCTION: "function", MAPPING: "mapping"}
-"""The field of the log that names the subject of a Lambda operation."""
+_SUBJECTS = {FUNCTION: "function", MAPPING: "mapping", ALARM: "alarm", SCALED: "target", ROLE: "role"}
+"""The field of the log that names the subject of an operation of another service."""
 
 
 def tables_of(operation: Operation, body: Body) -> Set[str]:
@@ -221,5 +221,7 @@ def _tables(operation: Operation, body: Body) -> Set[str]:
 
 
 def _named(operation: Operation, body: Body) -> Set[str]:
-    """The tables, functions or other subjects that a request names, for the log."""
-    return {table_of(resource) for resource in operation.touches(body)} or _NONE
+    """The tables, functions or other subjects that a request names."""
+    if operation.service.has_tables:
+        return {table_of(resource) for resource in operation.touches(body)} or _NONE
+    return frozenset(operation.touches(body)) or _NONE
