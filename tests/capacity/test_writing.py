@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,6 +11,10 @@ import pytest
 
 from atoll import errors
 from atoll.database.region import Settings
+from atoll.database.schema import Index, Table
+from atoll.errors.capacity import THROTTLED
+from atoll.errors.multi import Cancelled
+from atoll.storage.buffer import Buffer
 from atoll.storage.engine import Engine, Snapshot, T, Transaction
 from tests.api.conftest import Service
 
@@ -64,6 +69,31 @@ def put(name: str, **more: Any) -> dict[str, Any]:
 
 
 ABSENT = {"ConditionExpression": "attribute_not_exists(pk)"}
+
+
+class Twice(Counting):
+    """Runs each function twice, as an engine may do."""
+
+    async def transact(self, fn: Callable[[Transaction], T]) -> T:
+        def both(tx: Transaction) -> T:
+            with contextlib.suppress(errors.ApiError, Cancelled):
+                fn(Buffer(tx))
+            return fn(tx)
+
+        return await self._engine.transact(both)
+
+
+class Throttled:
+    """An observer that lists the keys of throttled requests."""
+
+    def __init__(self) -> None:
+        self.keys: list[bytes] = []
+
+    def throttled(self, table: Table, index: Index | None, key: bytes) -> None:
+        self.keys.append(key)
+
+    def conditional(self, table: Table, key: bytes, *, failed: bool) -> None:
+        pass
 
 
 class CountedThings:
@@ -156,3 +186,21 @@ class TestTransactions:
 def test_a_batch_of_which_not_all_is_admitted(limited_world: CountedThings) -> None:
     requests = [{"PutRequest": {"Item": item("new")}}, {"DeleteRequest": {"Key": {"pk": {"S": "large"}}}}]
     assert limited_world.looks("BatchWriteItem", RequestItems={"Things": requests}) == (None, [1, 1])
+
+
+def test_throttled_writes_are_observed_once_though_their_functions_run_twice() -> None:
+    service = Service(Settings())
+    service.region.engine = Twice(service.region.engine)
+    observer = service.region.observer = Throttled()
+    service.table(BillingMode="PROVISIONED", **limited(1))
+    for _ in range(3):  # the whole burst
+        service.put_item(**put("a", kilobytes=99))
+    assert service.refused("PutItem", **put("a")).code in THROTTLED
+    assert service.refused("DeleteItem", **key("b")).code in THROTTLED
+    transaction = [{"Put": put("c")}, {"Put": put("d")}]
+    assert service.refused("TransactWriteItems", TransactItems=transaction).code == "TransactionCanceledException"
+    requests = {"Things": [{"PutRequest": {"Item": item("e")}}, {"DeleteRequest": {"Key": key("f")["Key"]}}]}
+    assert service.refused("BatchWriteItem", RequestItems=requests).code in THROTTLED
+    assert service.refused("ExecuteStatement", Statement="DELETE FROM Things WHERE pk='g'").code in THROTTLED
+    found = {name: sum(f"{name}\0".encode() in one for one in observer.keys) for name in "abcdefg"}
+    assert found == dict.fromkeys("abcdefg", 1)
