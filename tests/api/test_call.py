@@ -133,7 +133,7 @@ def test_a_shape_is_checked_before_authorize() -> None:
         (services.ADMIN, "InternalServerError"),
     ],
 )
-def test_what_fails_on_our_side_is_logged_and_tells_nothing(
+def test_internal_failure_is_logged_and_the_answer_shows_no_details(
     service: services.Service, code: str, failure: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def fail(on: object, body: dict[str, Any]) -> None:

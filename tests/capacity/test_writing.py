@@ -145,18 +145,18 @@ class TestSingleWrites:
              "ConditionalCheckFailedException"),
         ],
     )  # fmt: skip
-    def test_one_that_its_condition_refuses(self, world: CountedThings, operation: str, body: Any, code: str) -> None:
+    def test_write_that_its_condition_refuses(self, world: CountedThings, operation: str, body: Any, code: str) -> None:
         assert world.looks(operation, **body) == (code, [1])
 
-    def test_one_that_is_made(self, world: CountedThings) -> None:
+    def test_write_that_is_made(self, world: CountedThings) -> None:
         assert world.looks("PutItem", **put("there", kilobytes=1)) == (None, [1])
         assert world.looks("DeleteItem", **key("none"), **ABSENT) == (None, [1])
 
-    def test_one_that_would_change_an_index_that_is_exhausted(self, limited_world: CountedThings) -> None:
+    def test_write_to_an_exhausted_index(self, limited_world: CountedThings) -> None:
         code = "ProvisionedThroughputExceededException"
         assert limited_world.looks("DeleteItem", **key("large")) == (code, [1])
 
-    def test_one_that_finds_the_table_exhausted_reads_nothing(self, limited_world: CountedThings) -> None:
+    def test_write_to_an_exhausted_table_reads_nothing(self, limited_world: CountedThings) -> None:
         limited_world.service.put_item(**put("last", kilobytes=390))
         limited_world.service.put_item(**put("last"))
         code = "ProvisionedThroughputExceededException"
@@ -164,7 +164,7 @@ class TestSingleWrites:
 
 
 class TestTransactions:
-    def test_one_that_a_condition_cancels(self, world: CountedThings) -> None:
+    def test_write_that_a_condition_cancels(self, world: CountedThings) -> None:
         actions = [
             {"Put": {**put("new"), **ABSENT}},
             {"Put": {**put("there"), **ABSENT}},
@@ -173,11 +173,11 @@ class TestTransactions:
         ]
         assert world.looks("TransactWriteItems", TransactItems=actions) == ("TransactionCanceledException", [1] * 4)
 
-    def test_one_that_is_made(self, world: CountedThings) -> None:
+    def test_write_that_is_made(self, world: CountedThings) -> None:
         actions = [{"Put": put("new")}, {"Delete": key("there")}]
         assert world.looks("TransactWriteItems", TransactItems=actions) == (None, [1, 1])
 
-    def test_one_that_would_change_an_index_that_is_exhausted(self, limited_world: CountedThings) -> None:
+    def test_write_to_an_exhausted_index(self, limited_world: CountedThings) -> None:
         actions = [{"Put": {**put("there"), **ABSENT}}, {"Delete": key("large")}]
         looks = limited_world.looks("TransactWriteItems", TransactItems=actions)
         assert looks == ("TransactionCanceledException", [1, 1])
