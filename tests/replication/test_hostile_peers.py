@@ -14,7 +14,6 @@ import orjson
 import pytest
 import uvloop
 
-from atoll.clock import COUNTER_BITS, Version
 from atoll.database import format as fmt
 from atoll.database.region import Region
 from atoll.errors import ApiError
@@ -23,6 +22,7 @@ from atoll.replication import answers
 from atoll.replication.exchange import Handler
 from atoll.replication.messages import Message
 from atoll.storage.engine import Full
+from atoll.versions import COUNTER_BITS, Version
 from tests import desk
 from tests.engines import findings
 from tests.replication.conftest import JP, START_MS, US, pair, peering, running

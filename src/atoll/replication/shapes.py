@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any
 
-from atoll.clock import COUNTER_BITS, LATEST_MS
+from atoll.clock import LATEST_MS
 from atoll.database import links
 from atoll.database.group import (
     ACTIVE,
@@ -30,6 +30,7 @@ from atoll.replication.enquiries import Facts
 from atoll.replication.messages import Malformed
 from atoll.replication.source import GONE
 from atoll.scaling.replicas import Scale
+from atoll.versions import COUNTER_BITS
 
 Shape = Callable[[Any, int], None]
 
