@@ -17,7 +17,7 @@ from atoll.store_commands import stores
 
 if TYPE_CHECKING:
     from atoll.copying.backup_file import Backup
-    from atoll.copying.contents import Source
+    from atoll.copying.contents import CopySource
 
 _NICENESS = 5
 
@@ -85,7 +85,7 @@ def _back_up(options: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _source(options: argparse.Namespace) -> Iterator[Source]:
+def _source(options: argparse.Namespace) -> Iterator[CopySource]:
     store = options.store or ("" if options.data else os.environ.get("ATOLL_STORE", ""))
     if store:
         check_store(store, "", in_memory=False, data_named=options.data is not None)

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from atoll.client.endpoint import Place, locate
+from atoll.client.endpoint import Location, locate
 from atoll.client.failures import Misconfigured
 from atoll.client.options import add_endpoint
 from atoll.options import Refused, port_number
@@ -85,7 +85,7 @@ def _password(path: str) -> str:
     return password
 
 
-def _serve(options: argparse.Namespace, place: Place, port: int, password: str) -> int:
+def _serve(options: argparse.Namespace, place: Location, port: int, password: str) -> int:
     from botocore.exceptions import BotoCoreError
 
     from atoll.console.endpoint import Address, Endpoint

@@ -113,7 +113,7 @@ def _import(options: argparse.Namespace) -> int:
         from atoll.files import importing
         from atoll.files.preview import lines, warning
         from atoll.files.rules import load
-        from atoll.files.sources import Source
+        from atoll.files.sources import InputFile
         from atoll.replicate import tables
         from atoll.replicate.pacing import Rate
         from atoll.replicate.writing import Writer
@@ -123,7 +123,7 @@ def _import(options: argparse.Namespace) -> int:
         rules = load(Path(options.rules), options.table, of_keys) if options.rules else None
         table = options.source_table or options.table
         sources = [
-            Source(path, table, {**of_keys, **types}, guesses=not options.strings) for path in _paths(options.files)
+            InputFile(path, table, {**of_keys, **types}, guesses=not options.strings) for path in _paths(options.files)
         ]
         if rules is not None and preview:
             for line in lines(chain.from_iterable(source.items() for source in sources), rules, preview):
@@ -134,7 +134,7 @@ def _import(options: argparse.Namespace) -> int:
             description = tables.wait_until_active(end, options.table)
             writer = Writer(end, options.table, Rate(rate, pauses), lambda: None, counters)
             path = Path(options.state or f".atoll-import-{options.table}.json")
-            state = importing.State(path, tables.identity(description))
+            state = importing.ImportProgress(path, tables.identity(description))
             change = importing.unchanged if rules is None else rules.changed
             importing.run(sources, list(of_keys), writer, state, pauses, counters, display, change)
         if rules is not None and (told := warning(rules)):

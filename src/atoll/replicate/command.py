@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from atoll.client.endpoint import DEFAULT_URL, Place, locate
+from atoll.client.endpoint import DEFAULT_URL, Location, locate
 from atoll.client.failures import Misconfigured
 from atoll.client.options import add_ca_bundle
 from atoll.options import Refused, number
@@ -139,7 +139,7 @@ def _addresses(options: argparse.Namespace) -> dict[str, tuple[str, str, str, st
     return found
 
 
-def _place(option: str, given: str, region: str = "", profile: str = "") -> Place:
+def _place(option: str, given: str, region: str = "", profile: str = "") -> Location:
     try:
         return locate(given, region, profile)
     except Misconfigured as error:

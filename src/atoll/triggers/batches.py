@@ -57,7 +57,7 @@ class Policy(Protocol):
 
 
 @dataclass(frozen=True)
-class Window:
+class TumblingWindow:
     """A tumbling window, open from its first invocation to its final one. Afterwards `start_ms` is the earliest start
     of the next window: windows never go back."""
 
@@ -84,7 +84,7 @@ class Lane:
     """The earliest time of the next attempt."""
     discarding: bool = False
     """The batch has used up its retries."""
-    window: Window | None = None
+    window: TumblingWindow | None = None
     finished: bool = False
     result: str | None = None
     unhandled: bool = False
@@ -136,7 +136,7 @@ class Advance:
 @dataclass(frozen=True)
 class Invoke:
     records: Sequence[Record]
-    window: Window | None = None
+    window: TumblingWindow | None = None
     """The window with the state to pass to the function."""
     final: bool = False
 
@@ -190,7 +190,9 @@ def decide(policy: Policy, lane: Lane, gathered: Gathered, now_ms: int) -> Actio
     return _fresh(policy, records, gathered, window, now_ms)
 
 
-def _fresh(policy: Policy, records: Sequence[Record], gathered: Gathered, window: Window | None, now_ms: int) -> Action:
+def _fresh(
+    policy: Policy, records: Sequence[Record], gathered: Gathered, window: TumblingWindow | None, now_ms: int
+) -> Action:
     batch = _first_batch(policy, records)
     if len(batch) < min(len(gathered.records), policy.batch_size) or len(batch) == policy.batch_size or gathered.over:
         return Invoke(batch, window)
@@ -251,11 +253,11 @@ def _window_start(policy: Policy, lane: Lane, record: Record) -> int:
     return own if lane.window is None else max(own, lane.window.start_ms)
 
 
-def _window(policy: Policy, lane: Lane, first: Record) -> Window:
+def _window(policy: Policy, lane: Lane, first: Record) -> TumblingWindow:
     start_ms = _window_start(policy, lane, first)
     if lane.window is not None and lane.window.open and lane.window.start_ms == start_ms:
         return lane.window
-    return Window(start_ms, open=True)
+    return TumblingWindow(start_ms, open=True)
 
 
 def _closes(policy: Policy, lane: Lane, gathered: Gathered, records: Sequence[Record], now_ms: int) -> bool:
@@ -338,7 +340,7 @@ def _succeeded(policy: Policy, lane: Lane, invoke: Invoke, response: Any) -> Lan
     return replace(lane, position=invoke.records[-1].sequence + 1, ends=lane.ends[1:])
 
 
-def _next_window(policy: Policy, invoke: Invoke, response: Any) -> Window:
+def _next_window(policy: Policy, invoke: Invoke, response: Any) -> TumblingWindow:
     assert invoke.window is not None
     if invoke.final:
         return _after_window(policy, invoke.window)
@@ -346,9 +348,9 @@ def _next_window(policy: Policy, invoke: Invoke, response: Any) -> Window:
     return replace(invoke.window, state=state, early=len(orjson.dumps(state)) > limits.WINDOW_STATE_BYTES)
 
 
-def _after_window(policy: Policy, window: Window) -> Window:
+def _after_window(policy: Policy, window: TumblingWindow) -> TumblingWindow:
     """A window that ended early may continue, with a new state."""
-    return Window(window.start_ms if window.early else window.start_ms + policy.tumbling_window_ms)
+    return TumblingWindow(window.start_ms if window.early else window.start_ms + policy.tumbling_window_ms)
 
 
 def _failed(policy: Policy, lane: Lane, records: Sequence[Record], invoke: Invoke, now_ms: int, *, whole: bool) -> Lane:

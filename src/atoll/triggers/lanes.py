@@ -34,7 +34,7 @@ Key = tuple[str, int, int]
 
 
 @dataclass(frozen=True)
-class Place:
+class PlacedLane:
     """A stored lane with the mapping, stream and shard that it belongs to."""
 
     mapping: Mapping
@@ -68,7 +68,7 @@ class Forgotten:
 class LanePlan:
     """The lanes that may run, and the rows to replace or delete."""
 
-    places: tuple[Place, ...] = ()
+    places: tuple[PlacedLane, ...] = ()
     exchanges: tuple[tuple[Mapping, Shard], ...] = ()
     """Shards whose lanes have all reached the fence: their lanes are to be replaced."""
     forgotten: tuple[Forgotten, ...] = ()
@@ -76,7 +76,7 @@ class LanePlan:
 
 
 def plan(snapshot: Snapshot, region: Region, now_ms: int) -> LanePlan:
-    places: list[Place] = []
+    places: list[PlacedLane] = []
     exchanges: list[tuple[Mapping, Shard]] = []
     forgotten: list[Forgotten] = []
     for one in mapping.listed(snapshot):
@@ -105,7 +105,7 @@ def plan(snapshot: Snapshot, region: Region, now_ms: int) -> LanePlan:
                 fence = max(max((lane.position, *(end + 1 for end in lane.ends))) for lane in lanes)
                 if _together(lanes):
                     exchanges.append((one, shard))
-            places += (Place(one, stream, shard, n, lane, fence) for n, lane in enumerate(lanes))
+            places += (PlacedLane(one, stream, shard, n, lane, fence) for n, lane in enumerate(lanes))
     return LanePlan(tuple(places), tuple(exchanges), tuple(forgotten))
 
 
@@ -149,13 +149,13 @@ class Found:
     missed: int
     """The number of records trimmed before the trigger read them."""
 
-    def join(self, before: Iterable[Record], place: Place) -> Gathered:
+    def join(self, before: Iterable[Record], place: PlacedLane) -> Gathered:
         fenced = place.fence is not None and self.cursor >= place.fence
         closed = place.shard.last_sequence is not None and self.cursor >= place.shard.last_sequence
         return Gathered([*before, *self.records], self.cursor, self.caught_up, closed=closed, fenced=fenced)
 
 
-def read(snapshot: Snapshot, region: Region, place: Place, cursor: int, now_ms: int) -> Found:
+def read(snapshot: Snapshot, region: Region, place: PlacedLane, cursor: int, now_ms: int) -> Found:
     """Read up to READ_RECORDS records from `cursor` on, without those of other lanes, filtered out or trimmed."""
     stream, shard = place.stream, place.shard
     end = cursors.end(snapshot, stream.log_space, shard)

@@ -23,7 +23,7 @@ class Candidates(NamedTuple):
     """Whether these are all entries that fit."""
 
 
-class Source(Protocol):
+class CandidateSource(Protocol):
     async def candidates(self, query: Matrix, wanted: Conditions, most: int) -> Candidates | None:
         """About `most` of the nearest entries that fit, with all changes that the search must see. None if the source
         lacks some of these changes."""

@@ -19,7 +19,7 @@ from atoll.database.region import Region
 from atoll.database.vectors.definition import VectorIndex
 from atoll.vectors import scan
 from atoll.vectors.best import Best, Result
-from atoll.vectors.candidates import Source
+from atoll.vectors.candidates import CandidateSource
 from atoll.vectors.pgvector.source import TableSource
 from atoll.vectors.pgvector.tables import Tables
 from atoll.vectors.scan import Conditions
@@ -49,7 +49,7 @@ def _has_table(region: Region, index: VectorIndex) -> bool:
     return region.database is not None and region.state(Tables).usable(index)
 
 
-async def _find(region: Region, source: Source, best: Best) -> bool:
+async def _find(region: Region, source: CandidateSource, best: Best) -> bool:
     """Read the entries of a source's candidates; returns False if an entry beyond them may be nearer than a result."""
     take = best.take(best.most)
     while True:

@@ -22,7 +22,7 @@ from atoll.vectors.candidates import Candidates
 from atoll.vectors.distances import Matrix
 from atoll.vectors.following import Followed
 from atoll.vectors.pgvector import encoding, statements, tables
-from atoll.vectors.pgvector.statements import Names, State
+from atoll.vectors.pgvector.statements import Names, TableState
 from atoll.vectors.pgvector.tables import DEADLINE_S, Connection, Tables
 from atoll.vectors.scan import Conditions
 
@@ -113,7 +113,7 @@ class TableSource:
     ) -> _Found | None:
         known = (self._index.space, *hashes)
         row = await connection.fetch(statements.read_state(names.schema), (names.space,))
-        state = State(*row[0]) if row else None
+        state = TableState(*row[0]) if row else None
         if state is None or not tables.serves(state) or not self._tables.fits(self._index, state):
             return None
         encoded = encoding.encoded(self._index, query.reshape(1, -1))[0]

@@ -28,7 +28,7 @@ BEGIN = "begin; set local synchronous_commit = off"
 WALKING, FILLED, GRAPH, UNFIT = "walking", "filled", "graph", "unfit"
 
 
-class State(NamedTuple):
+class TableState(NamedTuple):
     space: int
     shape: str
     """See `encoding.shape`."""
@@ -81,7 +81,7 @@ class Names:
 
 
 def read_states(schema: str) -> str:
-    return f"select {', '.join(State._fields)} from {schema}.vectors"
+    return f"select {', '.join(TableState._fields)} from {schema}.vectors"
 
 
 def read_state(schema: str) -> str:
@@ -110,9 +110,9 @@ def create(names: Names, shape: str, dimensions: int, position: int, *, has_hash
     if has_hashes:
         lines.append(f"create index on {names.table} using gin (hashes) with (fastupdate = off)")
     values = f"({names.space}, '{shape}', '{WALKING}', {position}, '', 0, 0, 0)"
-    columns = State._fields[1:]
+    columns = TableState._fields[1:]
     lines += [
-        f"insert into {names.states} ({', '.join(State._fields)}) values {values} on conflict (space) do update set"
+        f"insert into {names.states} (space, {', '.join(columns)}) values {values} on conflict (space) do update set"
         f" ({', '.join(columns)}) = ({', '.join(f'excluded.{name}' for name in columns)})",
         "commit",
     ]
@@ -120,8 +120,8 @@ def create(names: Names, shape: str, dimensions: int, position: int, *, has_hash
 
 
 def update(names: Names) -> str:
-    columns = State._fields[1:]
-    values = ", ".join(f"${number}" for number in range(2, len(State._fields) + 1))
+    columns = TableState._fields[1:]
+    values = ", ".join(f"${number}" for number in range(2, len(TableState._fields) + 1))
     return f"update {names.states} set ({', '.join(columns)}) = ({values}) where space = $1"
 
 

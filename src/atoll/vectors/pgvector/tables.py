@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from atoll.database.region import Database, Region
 from atoll.database.vectors.definition import VectorIndex
 from atoll.vectors.pgvector import encoding, statements
-from atoll.vectors.pgvector.statements import FILLED, GRAPH, Names, State
+from atoll.vectors.pgvector.statements import FILLED, GRAPH, Names, TableState
 
 LEAST_VERSION = (0, 8)
 """The first version of pgvector that continues to search a graph until enough entries fit a filter."""
@@ -34,7 +34,7 @@ class Outdated(Exception):
     """Another front end is changing the table, or has changed it."""
 
 
-def serves(state: State | None) -> bool:
+def serves(state: TableState | None) -> bool:
     """Whether searches use the table."""
     return state is not None and state.stage in (FILLED, GRAPH) and (state.breadth > 0 or state.entries <= SCANNED)
 
@@ -45,7 +45,7 @@ class Tables:
         self.database: Database = region.database
         self.extension: str | None = None
         """The schema of the extension; None if the extension is missing or too old."""
-        self.states: dict[int, State] = {}
+        self.states: dict[int, TableState] = {}
         """The state of each table, by the space of its index."""
         self._may_create = True
 
@@ -59,20 +59,20 @@ class Tables:
         state = self.states.get(index.space)
         return self.extension is not None and serves(state) and state is not None and self.fits(index, state)
 
-    def fits(self, index: VectorIndex, state: State) -> bool:
+    def fits(self, index: VectorIndex, state: TableState) -> bool:
         return state.shape == encoding.shape(index)
 
     async def refresh(self) -> None:
         """Look for the extension and the tables."""
         self.extension, self.states = await self.database.run(self._look)
 
-    async def _look(self, connection: Connection) -> tuple[str | None, dict[int, State]]:
+    async def _look(self, connection: Connection) -> tuple[str | None, dict[int, TableState]]:
         schema = self.database.schema
         (version, extension, has_states), *_ = await connection.fetch(statements.EXTENSION, (f"{schema}.vectors",))
         if version is None or tuple(map(int, version[:2])) < LEAST_VERSION:
             return None, {}
         found = await connection.fetch(statements.read_states(schema)) if has_states else []
-        return extension, {row[0]: State(*row) for row in found}
+        return extension, {row[0]: TableState(*row) for row in found}
 
     async def create_extension(self) -> None:
         """Try once to create the extension, if the server has it."""
@@ -86,10 +86,10 @@ class Tables:
 
         await self.database.run(create)
 
-    async def begin(self, connection: Connection, names: Names, state: State) -> None:
+    async def begin(self, connection: Connection, names: Names, state: TableState) -> None:
         """Begin a transaction that changes a table. Raises `Outdated` if the table is not in this state."""
         await connection.use_type(names.extension, names.type)
         await connection.execute(statements.BEGIN)
         found = await connection.fetch(statements.claim(names), (names.space,))
-        if not found or State(*found[0]) != state:
+        if not found or TableState(*found[0]) != state:
             raise Outdated

@@ -33,7 +33,7 @@ from atoll.vectors.best import Best, read_entries
 from atoll.vectors.distances import Matrix
 from atoll.vectors.pgvector import encoding, source, statements, tables
 from atoll.vectors.pgvector.source import Recent
-from atoll.vectors.pgvector.statements import FILLED, GRAPH, UNFIT, WALKING, State
+from atoll.vectors.pgvector.statements import FILLED, GRAPH, UNFIT, WALKING, TableState
 from atoll.vectors.pgvector.tables import Connection, Outdated, Tables
 from atoll.vectors.searchers import Searchers
 
@@ -126,7 +126,7 @@ class _Work:
         self._entries = entries
         self._names = self.kept.names(index)
 
-    async def step(self, state: State | None, number: int) -> bool:
+    async def step(self, state: TableState | None, number: int) -> bool:
         if state is None or not self.kept.fits(self._index, state):
             return await self._create(number)
         behind = number - state.position
@@ -157,7 +157,7 @@ class _Work:
         await self.kept.database.run(lambda connection: connection.execute(script, tables.DEADLINE_S))
         return True
 
-    async def _walk(self, state: State) -> bool:
+    async def _walk(self, state: TableState) -> bool:
         """Add some entries. `_apply` adds those that change after the walk began, from the log."""
         start, end = fmt.space_range(self._index.space)
         found: list[scan.Entry] = []
@@ -172,7 +172,7 @@ class _Work:
         stage, walked = (FILLED, b"") if at is None else (WALKING, found[-1][0])
         return await self._put(state._replace(stage=stage, walked=walked, entries=self._entries), state, found, [])
 
-    async def _apply(self, state: State) -> bool:
+    async def _apply(self, state: TableState) -> bool:
         changes = await following.changes(self._region, self._index, state.position)
         if changes is None:
             return await self._create(await self._region.read(self._number))
@@ -182,7 +182,7 @@ class _Work:
     def _number(self, snapshot: Snapshot) -> int:
         return snapshot.number(rows.counter(self._index.log_space))
 
-    async def _put(self, new: State, old: State, changed: list[scan.Entry], gone: list[bytes]) -> bool:
+    async def _put(self, new: TableState, old: TableState, changed: list[scan.Entry], gone: list[bytes]) -> bool:
         async def change(connection: Connection) -> None:
             await self.kept.begin(connection, self._names, old)
             if gone:
@@ -197,7 +197,7 @@ class _Work:
         self.kept.states[self._index.space] = new
         return True
 
-    async def _change(self, new: State, old: State, *script: str) -> bool:
+    async def _change(self, new: TableState, old: TableState, *script: str) -> bool:
         """Change the table by statements that may take long. The commit is sent with them, so that it happens even if
         this process ends."""
 
@@ -210,7 +210,7 @@ class _Work:
         self.kept.states[self._index.space] = new
         return True
 
-    async def _measure(self, state: State) -> bool:
+    async def _measure(self, state: TableState) -> bool:
         queries = await self._queries(state)
         nearest = await _nearest(self._region, self._index, queries)
         found = {breadth: [await self._searched(query, breadth) for query in queries] for breadth in BREADTHS}
@@ -225,7 +225,7 @@ class _Work:
         new = state._replace(stage=UNFIT, breadth=0)
         return await self._change(new, state, statements.drop_table(self.kept.database.schema, self._index.space))
 
-    async def _queries(self, state: State) -> Matrix:
+    async def _queries(self, state: TableState) -> Matrix:
         """Vectors of entries, and midpoints of two of them."""
         sample = statements.sample(self._names, min(100.0, 800 * QUERIES / max(state.entries, 1)))
         found = await self.kept.database.run(lambda connection: connection.fetch(sample, (), tables.DEADLINE_S))
