@@ -5,8 +5,8 @@ everything that must survive a crash. It is stored after each outcome, never bef
 twice but never misses one. `decide` also takes the records gathered from `position` on; they can be read again.
 
     no record            Wait, or Advance over records that were filtered out, or to the end of the shard
-    a batch is due       Invoke; a batch is due when it is full, when its first record has waited for the batching
-                         window, or when no more records will come
+    a batch is due       Invoke; a batch is due when it is full, when its first record has waited for the time of the
+                         batching window, or when no more records will come
     it succeeded         the lane continues after the batch's last record
     it failed            retry later, after a delay that doubles each time; a bisected batch becomes two, each with all
                          its retries: `ends` has the last record of each pending batch
@@ -33,7 +33,7 @@ OK, FAILED = "OK", "PROBLEM: Function call failed"
 FIRST_RETRY_MS = 200
 LONGEST_RETRY_MS = 60_000
 
-# Skipped records are skipped again after a crash, so store the position only after this many.
+# After a crash, skipped records can be skipped again, so the position is stored only after this many.
 UNNOTED = 1_000
 
 
@@ -58,14 +58,14 @@ class Policy(Protocol):
 
 @dataclass(frozen=True)
 class TumblingWindow:
-    """A tumbling window, open from its first invocation to its final one. Afterwards `start_ms` is the earliest start
-    of the next window: windows never go back."""
+    """A tumbling window, open from its first invocation to its last one. Afterwards `start_ms` is the earliest start of
+    the next window, so no window starts before an earlier one."""
 
     start_ms: int
     state: Any = None
     open: bool = False
     early: bool = False
-    """The window ends early because its state is too large."""
+    """Whether the window ends early, because its state is too large."""
 
 
 @dataclass(frozen=True)
@@ -83,17 +83,17 @@ class Lane:
     due_ms: int = 0
     """The earliest time of the next attempt."""
     discarding: bool = False
-    """The batch has used up its retries."""
+    """Whether the batch has used up its retries."""
     window: TumblingWindow | None = None
     finished: bool = False
     result: str | None = None
     unhandled: bool = False
-    """The last attempt failed as a whole: the function did not report which records failed."""
+    """Whether the last attempt failed as a whole: the function did not report which records failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record that has passed the filters, as the function will see it."""
+    """A record that has passed the filters, in the form that the function gets."""
 
     sequence: int
     number: str
@@ -110,11 +110,11 @@ class Gathered:
     cursor: int
     """The next sequence number to read. Records below it are in `records`, or filtered out."""
     caught_up: bool
-    """No record exists at the cursor yet."""
+    """Whether no record exists at the cursor yet."""
     closed: bool = False
-    """The cursor is at the end of a closed shard: no record will follow."""
+    """Whether the cursor is at the end of a closed shard, so that no record will follow."""
     fenced: bool = False
-    """The cursor is at the fence: later records wait until the number of lanes has changed."""
+    """Whether the cursor is at the fence: later records wait until the number of lanes has changed."""
 
     @property
     def over(self) -> bool:
@@ -310,8 +310,8 @@ def discarded(lane: Lane, discard: Discard) -> Lane:
 
 
 def _first_failed(policy: Policy, records: Sequence[Record], response: Any) -> int | None:
-    """The index of the first record that failed, as the function reports it: the lowest counts. No list or an empty one
-    means success. An invalid report, or one that names an unknown record, means that all failed."""
+    """The index of the first record that failed by the function's report. No list or an empty one means that none
+    failed. An invalid report, or one that names an unknown record, means that all failed."""
     if not policy.report_failures or response is None:
         return None
     if not isinstance(response, dict):
@@ -349,12 +349,12 @@ def _next_window(policy: Policy, invoke: Invoke, response: Any) -> TumblingWindo
 
 
 def _after_window(policy: Policy, window: TumblingWindow) -> TumblingWindow:
-    """A window that ended early may continue, with a new state."""
+    """The window to use after this one has ended. If it ended early, it may continue with a new state."""
     return TumblingWindow(window.start_ms if window.early else window.start_ms + policy.tumbling_window_ms)
 
 
 def _failed(policy: Policy, lane: Lane, records: Sequence[Record], invoke: Invoke, now_ms: int, *, whole: bool) -> Lane:
-    """Retry `records`. `whole`: the function failed, rather than report the first record that failed."""
+    """Retry `records`. `whole`: the function failed without a report of the records that failed."""
     attempts = lane.attempts + 1
     lane = replace(lane, result=FAILED, unhandled=whole)
     if records:

@@ -3,8 +3,7 @@
 `plan` finds the lanes that may run now. A shard may run once its parent is finished or no longer in the stream. Its
 lanes are stored; a new shard gets as many lanes as the mapping's parallelization factor. When that factor changes, all
 lanes run up to a common sequence number, the fence. There `exchange` replaces them. So the changes of each item stay in
-order.
-`plan` and `read` only read; `exchange` and `forget` write.
+order. `plan` and `read` only read; `exchange` and `forget` write.
 """
 
 from __future__ import annotations
@@ -61,7 +60,7 @@ class Forgotten:
     mapping: Mapping
     key: Key
     unread: bool
-    """The shard was trimmed before the function had processed all of it."""
+    """Whether the shard was trimmed before the function had processed all of it."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ class LanePlan:
 
     places: tuple[PlacedLane, ...] = ()
     exchanges: tuple[tuple[Mapping, Shard], ...] = ()
-    """Shards whose lanes have all reached the fence: their lanes are to be replaced."""
+    """Shards whose lanes have all reached the fence, so that `exchange` must replace them."""
     forgotten: tuple[Forgotten, ...] = ()
     """Lanes of shards that are trimmed."""
 
@@ -101,7 +100,7 @@ def plan(snapshot: Snapshot, region: Region, now_ms: int) -> LanePlan:
             lanes = lanes_of[shard.number]
             fence = None
             if lanes[0].of != one.parallelization:
-                # After the last batch in progress: a retried batch keeps its records.
+                # The fence is after the last batch in progress, because a retried batch must keep its records.
                 fence = max(max((lane.position, *(end + 1 for end in lane.ends))) for lane in lanes)
                 if _together(lanes):
                     exchanges.append((one, shard))
@@ -156,7 +155,8 @@ class Found:
 
 
 def read(snapshot: Snapshot, region: Region, place: PlacedLane, cursor: int, now_ms: int) -> Found:
-    """Read up to READ_RECORDS records from `cursor` on, without those of other lanes, filtered out or trimmed."""
+    """Read up to READ_RECORDS records from `cursor` on. Records of other lanes, and records that the filters exclude,
+    count but are not returned."""
     stream, shard = place.stream, place.shard
     end = cursors.end(snapshot, stream.log_space, shard)
     end = end if place.fence is None else min(end, place.fence)

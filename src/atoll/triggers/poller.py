@@ -1,7 +1,7 @@
 """The loop that delivers records to functions, for all mappings of one region: look, decide, carry out.
 
-    look       one read of the store finds the lanes that may run (`lanes.plan`, again only after a change of a table or
-               mapping) and their new records
+    look       one read of the store finds the new records of the lanes that may run; `lanes.plan` finds these lanes
+               after each change of a table or mapping
     decide     the next action of each lane (`batches.decide`)
     carry out  a task runs the action, then stores the lane's new state; only then does this loop use the new state
 
@@ -43,7 +43,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class Follower:
-    """A lane that this process works on, with the records read so far. They are only in memory."""
+    """A lane that this process works on, with the records read so far, which are only in memory."""
 
     place: PlacedLane
     records: list[Record]
@@ -53,7 +53,7 @@ class Follower:
     fenced: bool = False
     wake_ms: int | None = None
     outdated: bool = False
-    """A new plan was made since its task started."""
+    """Whether a new plan was made since the task started."""
     task: asyncio.Task[None] | None = None
 
     @classmethod
@@ -71,7 +71,7 @@ class Follower:
         self.closed, self.fenced = joined.closed, joined.fenced
 
     def go_on(self, lane: Lane) -> None:
-        """The lane's new state has been stored."""
+        """Continue with the lane's new state, which has been stored."""
         self.place = replace(self.place, lane=lane)
         self.records = [record for record in self.records if record.sequence >= lane.position]
         self.cursor = max(self.cursor, lane.position)
@@ -97,7 +97,7 @@ class Triggers:
         self._followers: dict[Key, Follower] = {}
         self._seen = (-1, -1)
         self._outdated = False
-        """Make a new plan, although no table or mapping has changed."""
+        """Whether to make a new plan even if no table or mapping has changed."""
         self._declared_at = -1
         self._idle: set[str] = set()
         """The last messages about triggers without a stream, so that each is logged once."""
@@ -148,8 +148,8 @@ class Triggers:
         self._outdated, self._declared_at = True, -1
 
     async def stop(self) -> None:
-        """Wait a limited time for running invocations, then kill them: the records are delivered again after the next
-        start. Clients may request invocations meanwhile; those have the rest of that time."""
+        """Wait a limited time for running invocations, then kill them. Their records are delivered again after the next
+        start. Clients may request invocations meanwhile, which get the rest of that time."""
         self._stopping = True
         self.wake()
         with suppress(TimeoutError):
@@ -179,7 +179,7 @@ class Triggers:
 
     @property
     def is_busy(self) -> bool:
-        """Whether there is a stream to follow, or an invocation that runs."""
+        """Whether there is a stream to follow, or an invocation is running."""
         return bool(self._followers or self._invocations)
 
     def _running(self) -> list[asyncio.Task[None]]:
