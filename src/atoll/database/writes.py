@@ -17,7 +17,6 @@ import orjson
 from isal.isal_zlib import adler32
 
 from atoll import errors, limits
-from atoll.clock import Stamp, Version
 from atoll.database import counters, expiry, indexes, legacy, long, reads
 from atoll.database import format as fmt
 from atoll.database.format import Row
@@ -35,6 +34,7 @@ from atoll.model import values
 from atoll.model.comparison import items_equal
 from atoll.model.values import Item
 from atoll.storage.engine import Transaction
+from atoll.versions import Stamp, Version
 
 
 class Image(NamedTuple):
