@@ -324,6 +324,7 @@ async def transact_get_items(region: Region, body: Body) -> Answer:
         responses.append(await _transact_response(row, projection))
         if slices.over:
             await slices.pause()
+    region.meter.current = region.meter.of_all({name for name, _, _ in gets}, "TransactGetItems")
     answer: Answer = {"Responses": responses}
     if mode is not None:
         answer["ConsumedCapacity"] = answers(consumed, mode, typed=True)
@@ -397,6 +398,7 @@ async def transact_write_items(region: Region, body: Body) -> Answer:
         raise multi_errors.transaction_refused(cancelled.refusals) from None
     if outcomes is None:
         return await _repeated(region, body, given, batch)
+    region.meter.current = region.meter.of_all(names, "TransactWriteItems")
     return _written_answer(body, list(zip(given, batch, outcomes, strict=True)), factor=2)
 
 
@@ -444,6 +446,4 @@ def _fingerprint(body: Body, is_large: bool) -> str:
 async def _repeated(region: Region, body: Body, given: list[str], batch: list[writes.Write]) -> Answer:
     consumed = await reading.find_done(region, given, batch, "TransactWriteItems")
     mode = capacity_mode(body)
-    if mode is None:
-        return {}
-    return {"ConsumedCapacity": answers(consumed, mode, typed=True)}
+    return {} if mode is None else {"ConsumedCapacity": answers(consumed, mode, typed=True)}
