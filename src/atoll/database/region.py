@@ -215,7 +215,7 @@ class Region:
 
     def named(self, name: str) -> Region:
         """This region, or another one of its account and node. Raises for one that the node does not serve."""
-        return self if name == self.name or self.other_region is None else self.sibling(name)
+        return self if name == self.name or self.other_region is None else self.other_region(name)
 
     @property
     def charges_statements(self) -> bool:
