@@ -271,6 +271,17 @@ def _partiql() -> Iterator[_Operation]:
     yield run("1,000 columns", "SELECT " + ",".join(f"a{n}" for n in range(1_200)) + " FROM Many")
     yield run("columns of large items", "SELECT a1,a2 FROM Large")
     parameters = [{"N": "1"}] * 1_000_000
+    transaction = [{"Statement": "DELETE FROM Probe WHERE pk='a'", "Parameters": parameters}]
+    yield "ExecuteTransaction 1,000,000 parameters", "ExecuteTransaction", {
+        "TransactStatements": transaction, "ClientRequestToken": "t"
+    }  # fmt: skip
+    yield "BatchExecuteStatement 1,000,000 parameters", "BatchExecuteStatement", {"Statements": transaction}
+    put = {"Put": {"TableName": "Probe", "Item": {"pk": {"S": "t"}}, "Unknown": parameters}}
+    yield "TransactWriteItems with a token, unknown members", "TransactWriteItems", {
+        "TransactItems": [put], "ClientRequestToken": "u"
+    }  # fmt: skip
+    keys = [{"pk": {"S": name}, "l": {"L": parameters[:500_000]}} for name in "ab"]
+    yield "BatchGetItem large keys", "BatchGetItem", {"RequestItems": {"Probe": {"Keys": keys}}}
     yield run("1,000,000 parameters", start + "n = ?", Parameters=parameters)
     yield run("large list parameter", start + "contains(?, n)", Parameters=[{"L": parameters[:300_000]}])
     batch = [{"Statement": f"SELECT * FROM Large WHERE pk='p' AND sk={number}"} for number in range(25)]

@@ -19,13 +19,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from atoll.clock import COUNTER_BITS, Version
 from atoll.database import format as fmt
 from atoll.database.catalog import read_definitions
 from atoll.database.log import rows as log_rows
 from atoll.database.schema import Shard, Table
 from atoll.storage.engine import Transaction
 from atoll.storage.sqlite import SQLiteEngine
+from atoll.versions import COUNTER_BITS, Version
 from benchmarks.client import Client, Json
 from benchmarks.measure import Result, measure
 from benchmarks.servers import Server

@@ -11,7 +11,7 @@ from atoll.commands import COMMANDS
 
 SOURCE = Path(__file__).parents[1] / "src" / "atoll"
 
-BASE = {"aside", "errors", "limits", "clock", "arns", "durations", "logs", "platforms", "slices"}
+BASE = {"aside", "errors", "limits", "clock", "versions", "arns", "durations", "logs", "platforms", "slices"}
 DATABASE = {"database", "expressions", "model", "storage.engine", *BASE}
 SERVICES = {"alarms", "capacity", "faults", "insights", "metrics", "triggers"}
 
@@ -22,6 +22,7 @@ ALLOWED: dict[str, set[str]] = {
     "attribute_values": set(),
     "limits": set(),
     "clock": set(),
+    "versions": {"clock"},
     "durations": {"clock", "errors", "limits"},
     "logs": set(),
     "options": set(),

@@ -15,7 +15,7 @@ import pytest
 from atoll import node as node_module
 from atoll import region_work as region_work_module
 from atoll import regions as regions_module
-from atoll.clock import ManualClock, SkewedClock, Stamp, SystemClock
+from atoll.clock import ManualClock, SkewedClock, SystemClock
 from atoll.config import Config
 from atoll.data_directory import DataDirectory
 from atoll.database import background, due
@@ -28,6 +28,7 @@ from atoll.security.credentials import Credentials
 from atoll.storage.engine import Corrupt, NoFiles, Transaction
 from atoll.storage.memory import MemoryEngine
 from atoll.triggers.registry import Function, Registry
+from atoll.versions import Stamp
 from atoll.wire.server import Server
 from tests import desk
 

@@ -14,13 +14,14 @@ from functools import partial
 from typing import Protocol
 from weakref import WeakValueDictionary
 
-from atoll.clock import COUNTER_BITS, LATEST_MS, Clock, ManualClock, monotonic_ns
+from atoll.clock import LATEST_MS, Clock, ManualClock, monotonic_ns
 from atoll.database import format as fmt
 from atoll.database.region import Region
 from atoll.errors import ApiError
 from atoll.errors import requests as request_errors
 from atoll.storage.engine import Engine
 from atoll.storage.unopened import Unopened
+from atoll.versions import COUNTER_BITS
 
 IDLE_MS = 300_000
 """An open region that is not used for this long is closed. Its token buckets are full again by then."""

@@ -26,6 +26,7 @@ HERE = {"TableName": "Things"}
 VALUES = {":v": {"L": [{"N": str(number)} for number in range(2_000)]}}
 PUTS = [{"PutRequest": {"Item": {"pk": {"S": name}, "n": {"N": "1"}}}} for name in "abcdefg"]
 SELECT = "SELECT * FROM Things WHERE pk='a'"
+UPDATE = "UPDATE Things SET n=n+1 WHERE pk='a'"
 
 REQUESTS: list[tuple[str, Body]] = [
     ("BatchWriteItem", {"RequestItems": {"Things": PUTS}}),
@@ -57,9 +58,13 @@ REQUESTS: list[tuple[str, Body]] = [
     ("CreateTable", {**HERE, "KeySchema": [], "AttributeDefinitions": []}),
     ("ExecuteStatement", {"Statement": "SELECT * FROM Things WHERE contains(?, n)", "Parameters": [VALUES[":v"]]}),
     ("ExecuteStatement", {"Statement": "SELECT * FROM"}),
+    ("ExecuteStatement", {"Statement": "SELECT * FROM Things", "Parameters": [{"N": "1"}] * 9, "Limit": 1}),
     ("BatchExecuteStatement", {"Statements": [{"Statement": SELECT}, {"Statement": "SELECT"}]}),
     ("ExecuteTransaction", {"TransactStatements": [{"Statement": SELECT}]}),
     ("ExecuteTransaction", {"TransactStatements": [{"Statement": SELECT}, {"Statement": "DELETE FROM Things"}]}),
+    ("ExecuteTransaction", {"TransactStatements": [{"Statement": UPDATE}], "ClientRequestToken": "y"}),
+    ("ExecuteTransaction", {"TransactStatements": [{"Statement": UPDATE}], "ClientRequestToken": "y"}),
+    ("ExecuteTransaction", {"TransactStatements": [{"Statement": SELECT, "Parameters": [{"S": "x" * 5_000_000}]}]}),
     ("DescribeTable", HERE),
     ("DescribeTable", {}),
 ]

@@ -9,13 +9,14 @@ from typing import Any
 import orjson
 import pytest
 
-from atoll.clock import ManualClock, Version
+from atoll.clock import ManualClock
 from atoll.database import catalog, reads, writes
 from atoll.database import format as fmt
 from atoll.database.log import rows as change_rows
 from atoll.database.region import Region
 from atoll.model import values
 from atoll.storage.memory import MemoryEngine
+from atoll.versions import Version
 from tests.database.conftest import START_MS, ManualRegion
 from tests.engines import finish
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atoll.clock import Version
 from atoll.database.group import ACTIVE, CREATING, DELETING, MULTI_MASTER, REMOVED, STATES, Group, Member
+from atoll.versions import Version
 
 A, B, C = "ap-south-1", "eu-west-1", "us-east-1"
 REGIONS = (A, B, C)

@@ -15,6 +15,9 @@ def _small_pieces(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureReques
     monkeypatch.setattr(pieces, "PIECE_BYTES", 12)
     monkeypatch.setattr(pieces, "_MATCH_BYTES", request.param)
     monkeypatch.setattr(pieces, "_SPACE_BYTES", 2)
+    monkeypatch.setattr(pieces, "DUMPED_VALUES", 4)
+    monkeypatch.setattr(pieces, "_DUMPED_LEVELS", 3)
+    monkeypatch.setattr(pieces, "_BATCH", 3)
 
 
 def _outcome(parse: Any, text: bytes) -> Any:
@@ -86,3 +89,19 @@ _QUOTES = b'\\"' * 5_000
 )
 def test_what_stands_around_containers(text: bytes) -> None:
     assert _outcome(pieces.parse, text) == _outcome(orjson.loads, text)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_pieces_are_dumped_as_the_whole(seed: int) -> None:
+    random = Random(seed)
+    for _ in range(100):
+        value = orjson.loads(json.dumps([_value(random, 4) for _ in range(6)]))
+        assert pieces.dump(value, is_large=True) == orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
+@pytest.mark.parametrize("is_large", [False, True])
+def test_values_of_many_levels_are_dumped(is_large: bool) -> None:
+    """The JSON writer takes 254 levels, the parser 1,024: a transaction with a token and an unknown member of 300
+    levels got the internal error."""
+    text = b'[{"a":' * 490 + b"1" + b"}]" * 490
+    assert pieces.dump(orjson.loads(text), is_large=is_large) == text

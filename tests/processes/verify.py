@@ -10,13 +10,13 @@ from typing import Any
 
 import orjson
 
-from atoll.clock import Version
 from atoll.database import catalog
 from atoll.database import format as fmt
 from atoll.database.format import Row
 from atoll.database.log import cursor
 from atoll.storage.engine import Snapshot
 from atoll.storage.sqlite import SQLiteEngine
+from atoll.versions import Version
 from tests.processes.load import Session
 from tests.processes.world import TABLE
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from atoll.clock import ManualClock, Stamp
+from atoll.clock import ManualClock
 from atoll.database import background
 from atoll.database import format as fmt
 from atoll.database.region import Region, Settings
@@ -18,6 +18,7 @@ from atoll.replication.exchange import Delivery, LocalExchange, Unreachable
 from atoll.replication.follower import Replication
 from atoll.replication.messages import Message
 from atoll.storage.engine import Transaction
+from atoll.versions import Stamp
 from tests import desk
 from tests.engines import fresh_engine
 

@@ -10,13 +10,13 @@ from collections.abc import Callable
 from typing import Any
 
 from atoll.api import items, multi, tables, ttl
-from atoll.clock import Stamp
 from atoll.database import background, tombstones
 from atoll.database.group import ACTIVE, CREATING, REMOVED, Group
 from atoll.database.log import maintenance
 from atoll.database.schema import Table
 from atoll.replication import membership, steps
 from atoll.storage.engine import Transaction
+from atoll.versions import Stamp
 from tests.simulation.place import TABLE, Place
 from tests.simulation.world import Work, World
 

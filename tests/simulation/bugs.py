@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from atoll.clock import COUNTER_BITS, Version
 from atoll.database import format as fmt
 from atoll.database import links, writes
 from atoll.database.group import ACTIVE, Group, Member
 from atoll.database.log import cursor as log_cursor
 from atoll.database.schema import Table
 from atoll.replication import membership, receiver, source, steps
+from atoll.versions import COUNTER_BITS, Version
 from tests.simulation.actions import HOUR_MS
 
 Patch = pytest.MonkeyPatch

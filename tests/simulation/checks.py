@@ -7,9 +7,9 @@ from typing import Any
 
 import orjson
 
-from atoll.clock import COUNTER_BITS
 from atoll.database import format as fmt
 from atoll.database.group import ACTIVE
+from atoll.versions import COUNTER_BITS
 from tests.engines import findings
 from tests.simulation.model import Violation, require
 from tests.simulation.place import Place

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import NamedTuple
 
-from atoll.clock import Version
+from atoll.versions import Version
 
 Suffix = bytes
 """The key of an item without its table's space: the same in all replicas."""

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from atoll import limits
-from atoll.clock import ManualClock, Version
+from atoll.clock import ManualClock
 from atoll.database import format as fmt
 from atoll.database import links
 from atoll.database.format import Row
@@ -21,6 +21,7 @@ from atoll.database.region import Region, Settings
 from atoll.database.schema import Table
 from atoll.storage.buffer import Buffer
 from atoll.storage.memory import State
+from atoll.versions import Version
 from tests.simulation.engine import TurningEngine
 from tests.simulation.model import Model, Suffix, Violation, Write, require
 

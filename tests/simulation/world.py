@@ -17,7 +17,7 @@ from unittest import mock
 
 import orjson
 
-from atoll.clock import ManualClock, Version
+from atoll.clock import ManualClock
 from atoll.database import format as fmt
 from atoll.database.region import Region
 from atoll.errors import ApiError
@@ -25,6 +25,7 @@ from atoll.replication import answers, masters, messages, source, steps
 from atoll.replication.exchange import Handler
 from atoll.replication.messages import Message
 from atoll.storage.engine import Snapshot
+from atoll.versions import Version
 from tests.simulation.model import Model
 from tests.simulation.network import ANSWER, QUESTION, Letter, Network
 from tests.simulation.place import TABLE, Place, Sight

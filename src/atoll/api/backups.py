@@ -9,7 +9,6 @@ from typing import Any
 from atoll import arns, limits
 from atoll.api import description, recovery
 from atoll.api.table_names import table_name
-from atoll.clock import Stamp
 from atoll.database import backups
 from atoll.database.backups import Backup
 from atoll.database.region import Region
@@ -17,6 +16,7 @@ from atoll.database.schema import ON_DEMAND, Index, Table, Throughput
 from atoll.errors import backups as backup_errors
 from atoll.recovery import copies
 from atoll.storage.engine import Snapshot, Transaction
+from atoll.versions import Stamp
 
 Body = dict[str, Any]
 Answer = dict[str, Any]

@@ -11,7 +11,6 @@ from atoll import arns, limits
 from atoll.api import description, jobs
 from atoll.api.imports import check_installed
 from atoll.api.table_names import table_name
-from atoll.clock import Stamp
 from atoll.database import backups
 from atoll.database.region import Region
 from atoll.errors import backups as backup_errors
@@ -22,6 +21,7 @@ from atoll.recovery import long_jobs
 from atoll.storage.engine import Snapshot, Transaction
 from atoll.transfer import bulk
 from atoll.transfer.bulk import CANCELLING, TABLE, UNDER_WAY, VECTOR, Bulk, Output
+from atoll.versions import Stamp
 
 Body = dict[str, Any]
 Answer = dict[str, Any]

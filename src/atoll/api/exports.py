@@ -7,7 +7,6 @@ from typing import Any
 
 from atoll import arns
 from atoll.api import description, jobs, recovery
-from atoll.clock import Stamp
 from atoll.database import backups, catalog, moment
 from atoll.database.region import Region
 from atoll.database.schema import Table
@@ -21,6 +20,7 @@ from atoll.transfer import exports
 from atoll.transfer.exports import BOTH_IMAGES, FULL, INCREMENTAL, JSON, Export
 from atoll.transfer.filters import Filter
 from atoll.transfer.jobs import COMPLETED
+from atoll.versions import Stamp
 
 Body = dict[str, Any]
 Answer = dict[str, Any]

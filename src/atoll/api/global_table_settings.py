@@ -13,7 +13,6 @@ from atoll.api import replica_scales, table_rules
 from atoll.api.global_table_names import global_table_name
 from atoll.api.global_tables import find, group_of
 from atoll.api.replica_scales import OFF, Wanted
-from atoll.clock import Stamp
 from atoll.database import catalog
 from atoll.database.region import Region
 from atoll.database.schema import ON_DEMAND, PROVISIONED, Table
@@ -24,6 +23,7 @@ from atoll.replication.enquiries import Facts
 from atoll.replication.exchange import Unreachable
 from atoll.scaling.targets import READ, WRITE
 from atoll.storage.engine import Snapshot, Transaction
+from atoll.versions import Stamp
 
 Body = dict[str, Any]
 Answer = dict[str, Any]

@@ -12,7 +12,6 @@ from typing import Any
 
 from atoll import limits
 from atoll.api.global_table_names import global_table_name
-from atoll.clock import Stamp
 from atoll.database.group import ACTIVE, CREATING, LEGACY_MULTI_MASTER, REMOVED, Group
 from atoll.database.region import Region
 from atoll.database.schema import Table
@@ -24,6 +23,7 @@ from atoll.replication import enquiries, membership
 from atoll.replication.enquiries import Facts
 from atoll.replication.exchange import Unreachable
 from atoll.storage.engine import Snapshot, Transaction
+from atoll.versions import Stamp
 
 Body = dict[str, Any]
 Answer = dict[str, Any]

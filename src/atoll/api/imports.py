@@ -10,7 +10,6 @@ from atoll import arns, limits
 from atoll.api import definitions, description, jobs, table_rules
 from atoll.api.table_names import resolve_table
 from atoll.aside import aside
-from atoll.clock import Stamp
 from atoll.database import backups
 from atoll.database.region import Region
 from atoll.database.schema import Table
@@ -20,6 +19,7 @@ from atoll.storage.engine import Snapshot, Transaction
 from atoll.transfer import imports
 from atoll.transfer.imports import Import
 from atoll.transfer.parsing import CSV, ION
+from atoll.versions import Stamp
 
 Body = dict[str, Any]
 Answer = dict[str, Any]

@@ -94,7 +94,8 @@ async def update_item(region: Region, body: Body) -> Answer:
         plan = plan._replace(make=partial(_refused, plan.make))
     change, outcome = await _write(region, body, plan, "UpdateItem")
     answer = write_answer(body, change, outcome)
-    attributes = await _update_values(body.get("ReturnValues"), change.update, outcome)
+    wanted = body.get("ReturnValues", "NONE")
+    attributes = None if wanted == "NONE" else await _update_values(wanted, change.update, outcome)
     if attributes:
         answer["Attributes"] = attributes
     return answer
@@ -109,17 +110,15 @@ def _refused(make: Callable[[Table], writes.Update], table: Table) -> writes.Upd
 def _write(
     region: Region, body: Body, plan: plans.Plan[W], operation: str
 ) -> Coroutine[Any, Any, tuple[W, writes.Outcome]]:
-    name, now_ms, make_write = table_name(region, body), region.clock.now_ms(), plan.make
-    if plan.is_long or type(body) is LargeBody:
+    name, make_write = table_name(region, body), plan.make
+    is_long = plan.is_long or type(body) is LargeBody
 
-        def make(tx: Transaction) -> W:
+    def make(tx: Transaction, now_ms: int) -> W:
+        if is_long:
             tx.announce_long()
-            return make_write(region.catalog.usable(tx, name, now_ms))
+        return make_write(region.catalog.usable(tx, name, now_ms))
 
-        return writing.execute(region, name, make, operation, now_ms)
-    return writing.execute(
-        region, name, lambda tx: make_write(region.catalog.usable(tx, name, now_ms)), operation, now_ms
-    )
+    return writing.execute(region, name, make, operation)
 
 
 def _add_old_attributes(answer: Answer, body: Body, outcome: writes.Outcome) -> None:

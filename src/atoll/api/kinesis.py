@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 from atoll.api.table_names import table_name
-from atoll.clock import Stamp
 from atoll.database import catalog, destination_positions
 from atoll.database.destination import (
     ACTIVE,
@@ -27,6 +26,7 @@ from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.errors import kinesis as errors
 from atoll.storage.engine import Snapshot, Transaction
+from atoll.versions import Stamp
 
 Body = dict[str, Any]
 Answer = dict[str, Any]

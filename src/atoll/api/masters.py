@@ -14,7 +14,6 @@ import uuid
 from collections.abc import Callable
 
 from atoll.api.admin import Body, Server, check_members, region_of, text_of
-from atoll.clock import Stamp
 from atoll.database.group import SINGLE_MASTER
 from atoll.database.region import Region
 from atoll.database.schema import Table
@@ -22,6 +21,7 @@ from atoll.errors import replication as errors
 from atoll.replication import enquiries, masters, membership
 from atoll.replication.exchange import Unreachable
 from atoll.storage.engine import Transaction
+from atoll.versions import Stamp
 
 Change = Callable[[Transaction, Stamp, Table], Table]
 

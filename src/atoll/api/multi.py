@@ -9,8 +9,6 @@ from functools import partial
 from itertools import chain, islice
 from typing import Any, NamedTuple, TypeVar
 
-import orjson
-
 from atoll import errors, limits
 from atoll.api import items, keys, large, plans
 from atoll.api.binding import GET, Expressions
@@ -29,7 +27,7 @@ from atoll.errors import multi as multi_errors
 from atoll.errors import values as value_errors
 from atoll.errors.capacity import THROTTLED
 from atoll.expressions.projection import PathProjection
-from atoll.model import values
+from atoll.model import pieces, values
 from atoll.slices import Slices
 from atoll.storage.engine import Snapshot, Transaction
 
@@ -79,7 +77,8 @@ async def batch_get_item(region: Region, body: Body) -> Answer:
 
 
 def _all_wanted(region: Region, body: Body) -> list[_Wanted]:
-    wanted = [_wanted(region, given, options) for given, options in body["RequestItems"].items()]
+    is_large = type(body) is large.LargeBody
+    wanted = [_wanted(region, given, options, is_large) for given, options in body["RequestItems"].items()]
     legacy, current = (
         [one for one in wanted if member in one.options] for member in ("AttributesToGet", "ProjectionExpression")
     )
@@ -88,13 +87,13 @@ def _all_wanted(region: Region, body: Body) -> list[_Wanted]:
     return wanted
 
 
-def _wanted(region: Region, given: str, options: Body) -> _Wanted:
+def _wanted(region: Region, given: str, options: Body, is_large: bool) -> _Wanted:
     projection = Expressions(options, GET).bind().projection
     given_keys = options["Keys"]
     for key in given_keys:
         values.check_item(key)
     if len(given_keys) > 1:
-        texts_of_keys = {orjson.dumps(key, option=orjson.OPT_SORT_KEYS) for key in given_keys}
+        texts_of_keys = {pieces.dump(key, is_large=is_large) for key in given_keys}
         if len(texts_of_keys) < len(given_keys):
             raise multi_errors.duplicate_keys()
     return _Wanted(given, resolve_table(region, given), options, projection, options.get("ConsistentRead") is True)
@@ -325,6 +324,7 @@ async def transact_get_items(region: Region, body: Body) -> Answer:
         responses.append(await _transact_response(row, projection))
         if slices.over:
             await slices.pause()
+    region.meter.current = region.meter.of_all({name for name, _, _ in gets}, "TransactGetItems")
     answer: Answer = {"Responses": responses}
     if mode is not None:
         answer["ConsumedCapacity"] = answers(consumed, mode, typed=True)
@@ -398,6 +398,7 @@ async def transact_write_items(region: Region, body: Body) -> Answer:
         raise multi_errors.transaction_refused(cancelled.refusals) from None
     if outcomes is None:
         return await _repeated(region, body, given, batch)
+    region.meter.current = region.meter.of_all(names, "TransactWriteItems")
     return _written_answer(body, list(zip(given, batch, outcomes, strict=True)), factor=2)
 
 
@@ -406,7 +407,7 @@ def _planned(region: Region, body: Body) -> tuple[list[_Action], str | None, str
     if sum(action.size for _, _, action in actions) > limits.TRANSACTION_BYTES:
         raise multi_errors.transaction_too_large()
     token = body.get("ClientRequestToken")
-    return actions, token, _fingerprint(body) if token else ""
+    return actions, token, _fingerprint(body, type(body) is large.LargeBody) if token else ""
 
 
 _PLANS: dict[str, Callable[[Body], plans.Plan[writes.Write]]] = {
@@ -431,13 +432,13 @@ def _action(region: Region, entry: Body) -> _Action:
     return table_name(region, part), part["TableName"], plan
 
 
-def _fingerprint(body: Body) -> str:
+def _fingerprint(body: Body, is_large: bool) -> str:
     """Requests with equal fingerprints are the same. It ignores the token, the options for the answer and the order of
     members."""
     found = hashlib.sha256(b"[")
     for position, entry in enumerate(body["TransactItems"]):
         found.update(b"," if position else b"")
-        found.update(orjson.dumps(entry, option=orjson.OPT_SORT_KEYS))
+        found.update(pieces.dump(entry, is_large=is_large))
     found.update(b"]")
     return found.hexdigest()
 
@@ -445,6 +446,4 @@ def _fingerprint(body: Body) -> str:
 async def _repeated(region: Region, body: Body, given: list[str], batch: list[writes.Write]) -> Answer:
     consumed = await reading.find_done(region, given, batch, "TransactWriteItems")
     mode = capacity_mode(body)
-    if mode is None:
-        return {}
-    return {"ConsumedCapacity": answers(consumed, mode, typed=True)}
+    return {} if mode is None else {"ConsumedCapacity": answers(consumed, mode, typed=True)}

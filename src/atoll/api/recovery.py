@@ -8,13 +8,13 @@ from typing import Any
 from atoll import limits
 from atoll.api import phases
 from atoll.api.table_names import table_name
-from atoll.clock import Stamp
 from atoll.database import catalog, past_definitions, recovery
 from atoll.database.recovery import Recovery, Window
 from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.errors import backups as backup_errors
 from atoll.storage.engine import Snapshot, Transaction
+from atoll.versions import Stamp
 
 Body = dict[str, Any]
 Answer = dict[str, Any]

@@ -15,7 +15,6 @@ from typing import Any
 from atoll.api import replica_rules
 from atoll.api.description import describe
 from atoll.api.replica_rules import Action
-from atoll.clock import Stamp
 from atoll.database import catalog
 from atoll.database.group import ACTIVE, CREATING
 from atoll.database.region import Region
@@ -27,6 +26,7 @@ from atoll.replication.enquiries import Facts
 from atoll.replication.exchange import Unreachable
 from atoll.scaling import replicas as scaling_replicas
 from atoll.storage.engine import Snapshot, Transaction
+from atoll.versions import Stamp
 
 Body = dict[str, Any]
 Answer = dict[str, Any]

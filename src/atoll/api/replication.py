@@ -14,11 +14,11 @@ from typing import Any
 
 from atoll import limits
 from atoll.api.admin import Body, Server, check_members, region_of, text_of
-from atoll.clock import Stamp
 from atoll.errors import replicas as replica_errors
 from atoll.errors import replication as replication_errors
 from atoll.replication import conflicts, legacy
 from atoll.storage.engine import Snapshot, Transaction
+from atoll.versions import Stamp
 
 _LONGEST_LIMIT = 9
 """The most digits of a valid number."""

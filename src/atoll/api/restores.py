@@ -15,7 +15,6 @@ from atoll.api import backups as backup_operations
 from atoll.api import definitions, recovery
 from atoll.api.description import describe, key_schema, projection, vector_index
 from atoll.api.table_names import resolve_table
-from atoll.clock import Stamp
 from atoll.database import backups, catalog, past_definitions
 from atoll.database.backups import Backup
 from atoll.database.encryption import MANAGED_KEY, key_arn
@@ -30,6 +29,7 @@ from atoll.errors import tables as table_errors
 from atoll.errors import vectors as vector_errors
 from atoll.recovery import copies
 from atoll.storage.engine import Snapshot, Transaction
+from atoll.versions import Stamp
 
 Body = dict[str, Any]
 Answer = dict[str, Any]

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import orjson
-
 from atoll import limits
 from atoll.errors import vectors as errors
+from atoll.model import pieces
 
 Body = dict[str, Any]
 
@@ -35,7 +34,7 @@ def check(body: Body) -> None:
             raise errors.null_member(_REQUIRED[member], _end_of(body, member))
     for member in _REQUIRED:
         if member not in body:
-            raise errors.missing_member(member, len(orjson.dumps(body)))
+            raise errors.missing_member(member, len(pieces.dump(body, is_large=True)))
     for member, holds, constraint in _CONSTRAINTS:
         if type(body[member]) is _TYPES[member] and not holds(body[member]):
             raise errors.member_constraint(member, constraint)
@@ -44,4 +43,5 @@ def check(body: Body) -> None:
 def _end_of(body: Body, member: str) -> int:
     """Where the value of a member ends in the body."""
     names = list(body)
-    return len(orjson.dumps({name: body[name] for name in names[: names.index(member) + 1]})) - 1
+    before = {name: body[name] for name in names[: names.index(member) + 1]}
+    return len(pieces.dump(before, is_large=True)) - 1

@@ -23,7 +23,6 @@ from atoll.api.large import LargeBody
 from atoll.api.table_names import table_name
 from atoll.aside import aside
 from atoll.capacity import throttling
-from atoll.clock import Stamp
 from atoll.database import catalog, deletion, past_definitions, streams
 from atoll.database.group import MULTI_MASTER
 from atoll.database.log import shards
@@ -35,6 +34,7 @@ from atoll.errors import tables as table_errors
 from atoll.replication import shared
 from atoll.scaling import replicas as scaling_replicas
 from atoll.storage.engine import Snapshot, Transaction
+from atoll.versions import Stamp
 
 Body = dict[str, Any]
 Answer = dict[str, Any]

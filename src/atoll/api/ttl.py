@@ -6,13 +6,13 @@ from typing import Any
 
 from atoll.api import phases
 from atoll.api.table_names import table_name
-from atoll.clock import Stamp
 from atoll.database import catalog, ttl
 from atoll.database.region import Region
 from atoll.errors import tables as table_errors
 from atoll.errors import ttl as ttl_errors
 from atoll.replication import shared
 from atoll.storage.engine import Snapshot, Transaction
+from atoll.versions import Stamp
 
 Body = dict[str, Any]
 Answer = dict[str, Any]

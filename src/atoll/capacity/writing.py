@@ -24,7 +24,6 @@ from atoll.capacity.throttling import (
     writes_freely,
 )
 from atoll.capacity.units import Consumed, index_write_units, row_units, write_units, written
-from atoll.clock import Stamp
 from atoll.database import indexes, writes
 from atoll.database.format import Row
 from atoll.database.region import Observer, Region
@@ -33,6 +32,7 @@ from atoll.database.writes import Decision, Image, Outcome, Refused, Write
 from atoll.errors import ApiError, ConditionFailed
 from atoll.errors.capacity import THROTTLED
 from atoll.storage.engine import Transaction
+from atoll.versions import Stamp
 
 # Admission
 
@@ -171,9 +171,11 @@ Result = Outcome | ConditionFailed
 W = TypeVar("W", bound=Write)
 
 
-def attempt(
-    region: Region, name: str, make: Callable[[Transaction], W], now_ms: int
-) -> Coroutine[Any, Any, tuple[W, Result]]:
+Make = Callable[[Transaction, int], W]
+"""Makes a write within its transaction, of which it gets the time in milliseconds since 1970."""
+
+
+def attempt(region: Region, name: str, make: Make[W]) -> Coroutine[Any, Any, tuple[W, Result]]:
     """Run a single write to the table `name`, if it is admitted. Pass the result to `charged`. Raises every refusal
     except a failed condition, which is part of the result."""
     known, ranges = region.catalog.known.tables.get(name), region.key_ranges
@@ -181,10 +183,11 @@ def attempt(
     levels = None if is_free else write_levels(region, (name,))
 
     def run(tx: Transaction, stamp: Stamp) -> tuple[W, Result]:
-        write = make(tx)
+        write = make(tx, stamp.now_ms)
         try:
             table = write.table
-            if is_free and (table is known or not table.limited) and (ranges is None or now_ms > ranges.waits_until):
+            is_hot = ranges is not None and stamp.now_ms <= ranges.waits_until
+            if is_free and not is_hot and (table is known or not table.limited):
                 return write, writes.commit_single(tx, write, stamp)
             admission = _Admission(region, levels)
             admission.admit(write)
@@ -195,11 +198,9 @@ def attempt(
     return region.write(run)
 
 
-async def execute(
-    region: Region, name: str, make: Callable[[Transaction], W], operation: str, now_ms: int
-) -> tuple[W, Outcome]:
+async def execute(region: Region, name: str, make: Make[W], operation: str) -> tuple[W, Outcome]:
     """Run a single write, charge it and measure it; raises if it is refused."""
-    write, result = await attempt(region, name, make, now_ms)
+    write, result = await attempt(region, name, make)
     ranges, buckets, table = region.key_ranges, region.buckets, write.table
     if ranges is not None or (buckets is not None and table.limited):
         if isinstance(result, ConditionFailed) or result.index_writes or region.observer is not None:
@@ -209,7 +210,7 @@ async def execute(
             if buckets is not None and rate is not None:
                 buckets.take(2 * table.space + 1, rate, units)
             if ranges is not None:
-                ranges.wrote(table, write.row_key, units, now_ms)
+                ranges.wrote(table, write.row_key, units, region.clock.now_ms())
     meter = region.meter
     tally = meter.tally(name, None, operation)
     if isinstance(result, ConditionFailed):
@@ -283,7 +284,8 @@ async def execute_all(
         done = list(zip(batch, outcomes, strict=True))
         for one, outcome in done:
             _measure(region, one, outcome, operation, factor)
-            _draw(region, one, outcome, factor)
+            if region.key_ranges is not None:
+                _draw(region, one, outcome, factor)
         charge(region, written(((one.table.name, one, outcome) for one, outcome in done if one.table.limited), factor))
     return batch, outcomes
 

@@ -8,7 +8,6 @@ from atoll import limits
 from atoll.check import findings as on
 from atoll.check.findings import Context, Finding
 from atoll.check.spaces import Spaces, parsed, readable_subject
-from atoll.clock import COUNTER_BITS
 from atoll.database import background, backups, expiry
 from atoll.database import format as fmt
 from atoll.database.garbage import Garbage
@@ -16,6 +15,7 @@ from atoll.database.schema import Table, TimeToLive
 from atoll.database.streams import StreamDescription
 from atoll.database.tokens import Token
 from atoll.storage.engine import Snapshot
+from atoll.versions import COUNTER_BITS
 
 _NAMES = {
     fmt.ROTATE: "the rotation of the stream's shards",

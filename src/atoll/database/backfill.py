@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from atoll.clock import Stamp
 from atoll.database import catalog, garbage, indexes
 from atoll.database import format as fmt
 from atoll.database.format import Row
@@ -20,6 +19,7 @@ from atoll.database.vectors import rows
 from atoll.database.vectors.definition import VectorIndex
 from atoll.database.walk import walk
 from atoll.storage.engine import Transaction
+from atoll.versions import Stamp
 
 ITEMS = 200
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Set
 from functools import partial
 
-from atoll.clock import Stamp
 from atoll.database import backfill, backups, deletion, due, garbage, tokens, tombstones, ttl
 from atoll.database import format as fmt
 from atoll.database.log import maintenance
 from atoll.database.region import Region
 from atoll.storage.engine import Snapshot, Transaction
+from atoll.versions import Stamp
 
 Job = Callable[[Transaction, Region, Stamp, bytes], int | None]
 """Does some work on the subject. Returns the time at which it has to run again, in ms since 1970; None if nothing is

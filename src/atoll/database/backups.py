@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from atoll import limits
-from atoll.clock import Stamp
 from atoll.database import documents, garbage
 from atoll.database import format as fmt
 from atoll.database.records import build, plain
 from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.storage.engine import Snapshot, Transaction
+from atoll.versions import Stamp
 
 KIND = "backup"
 CREATING, AVAILABLE, DELETED = "CREATING", "AVAILABLE", "DELETED"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from atoll.clock import Stamp
 from atoll.database import backups, destination_positions, expiry, past_definitions, resource_policies, streams
 from atoll.database import format as fmt
 from atoll.database.garbage import collections_of, discard
@@ -11,6 +10,7 @@ from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.database.vectors import rows
 from atoll.storage.engine import Transaction
+from atoll.versions import Stamp
 
 
 def drop(tx: Transaction, table: Table, now_ms: int) -> None:

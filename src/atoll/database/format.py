@@ -68,9 +68,9 @@ from collections.abc import Iterable
 
 import orjson
 
-from atoll.clock import Version
 from atoll.model import keycode, pieces
 from atoll.model.values import Item
+from atoll.versions import Version
 
 CATALOG = b"\0\0\0\0"
 GENERATION = b"generation"

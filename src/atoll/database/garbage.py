@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from atoll.clock import Stamp
 from atoll.database import due
 from atoll.database import format as fmt
 from atoll.database.records import dump, load
@@ -13,6 +12,7 @@ from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.database.walk import piece
 from atoll.storage.engine import Snapshot, Transaction
+from atoll.versions import Stamp
 
 SWEEP_ROWS = 1_000
 

@@ -20,8 +20,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from atoll.clock import COUNTER_BITS, Version
 from atoll.database.records import plain
+from atoll.versions import COUNTER_BITS, Version
 
 MULTI_MASTER = "2019.11.21"
 LEGACY_MULTI_MASTER = "2017.11.29"

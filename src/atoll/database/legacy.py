@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import orjson
 
-from atoll.clock import COUNTER_BITS, Version
 from atoll.model import values
 from atoll.model.values import Item
+from atoll.versions import COUNTER_BITS, Version
 
 DELETING, UPDATE_TIME, UPDATE_REGION = "aws:rep:deleting", "aws:rep:updatetime", "aws:rep:updateregion"
 

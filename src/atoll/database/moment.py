@@ -19,7 +19,6 @@ from typing import NamedTuple
 
 import orjson
 
-from atoll.clock import Version
 from atoll.database import format as fmt
 from atoll.database.format import Entry, Row
 from atoll.database.log import cursor
@@ -27,6 +26,7 @@ from atoll.database.log.cursor import Cursor, Scope
 from atoll.database.schema import KeySchema, Table
 from atoll.database.walk import PIECE_BYTES, piece
 from atoll.storage.engine import Snapshot, Transaction
+from atoll.versions import Version
 
 CHANGES = 1_000
 ITEMS = 200

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 from atoll import arns, limits
 from atoll.arns import Arn
 from atoll.capacity.meter import Meter
-from atoll.clock import Clock, HybridClock, Stamp
+from atoll.clock import Clock
 from atoll.database import catalog
 from atoll.database import format as fmt
 from atoll.database.catalog import Catalog
@@ -20,6 +20,7 @@ from atoll.database.schema import Index, Table
 from atoll.database.stream_readers import StreamReaderLimit
 from atoll.errors import ApiError
 from atoll.storage.engine import Corrupt, Damaged, Engine, Snapshot, T, Transaction, Unavailable
+from atoll.versions import HybridClock, Stamp
 
 DEFAULT_ACCOUNT = "000000000000"
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from atoll import limits
-from atoll.clock import Stamp
 from atoll.database import due
 from atoll.database import format as fmt
 from atoll.database.records import dump, load
 from atoll.database.region import Region
 from atoll.errors import multi as multi_errors
 from atoll.storage.engine import Transaction
+from atoll.versions import Stamp
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from atoll.clock import Stamp
 from atoll.database import catalog, links
 from atoll.database import format as fmt
 from atoll.database.group import DELETING, FLOOR_INTERVAL_MS, Group
@@ -16,6 +15,7 @@ from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.database.walk import walk
 from atoll.storage.engine import Transaction
+from atoll.versions import Stamp
 
 ROWS = 1_000
 

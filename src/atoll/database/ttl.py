@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from atoll import limits
-from atoll.clock import Stamp
 from atoll.database import catalog, expiry, garbage, writes
 from atoll.database import format as fmt
 from atoll.database.format import Row
@@ -24,6 +23,7 @@ from atoll.database.walk import walk
 from atoll.errors import ttl as ttl_errors
 from atoll.model.values import Item
 from atoll.storage.engine import Transaction
+from atoll.versions import Stamp
 
 # Limits of one run of a job.
 BUILT_ITEMS = 500

@@ -14,10 +14,10 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence, Set
 from heapq import merge
 from typing import Any, TypeVar
 
-from atoll.clock import Stamp
 from atoll.database import format as fmt
 from atoll.database.region import Region
 from atoll.storage.engine import Snapshot, Transaction
+from atoll.versions import Stamp
 
 T = TypeVar("T")
 

@@ -20,13 +20,13 @@ from typing import Any
 
 import orjson
 
-from atoll.clock import Version
 from atoll.database import format as fmt
 from atoll.database.garbage import Garbage
 from atoll.database.log import rows
 from atoll.database.records import load
 from atoll.database.schema import Shard, Table
 from atoll.model import sets
+from atoll.versions import Version
 
 Row = tuple[bytes, bytes]
 

@@ -1,14 +1,18 @@
-"""Large JSON: estimate whether work on it takes long, and parse it in pieces.
+"""Large JSON: estimate whether work on it takes long; parse and dump it in pieces.
 
 The JSON parser holds the GIL, and takes a third of a second for 16 MB of small values. So this module finds large
 containers, cuts them between their members, and gives the parser one piece at a time. It checks only what the parser of
-pieces cannot see: matching brackets, and the characters around them.
+pieces cannot see: matching brackets, and the characters around them. The writer gets its pieces likewise.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from heapq import merge
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -83,6 +87,78 @@ def parse(text: bytes) -> Any:
     except orjson.JSONDecodeError:
         parser.free()
         raise
+
+
+DUMPED_VALUES = 2_000
+_DUMPED_LEVELS = 200
+"""The JSON writer refuses a value with a few more levels."""
+_BATCH = 500
+_END = object()
+
+
+def dump(value: Any, *, is_large: bool) -> bytes:
+    """The JSON of a value. Objects have their members in the order of their names."""
+    if not is_large:
+        with suppress(orjson.JSONEncodeError):  # too many levels
+            return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    return b"".join(_dumped(value))
+
+
+def _dumped(value: Any) -> Iterator[bytes]:
+    open_: list[Iterator[Any]] = [iter((value,))]
+    while open_:
+        part = next(open_[-1], _END)
+        if part is _END:
+            open_.pop()
+        elif type(part) is bytes:
+            yield part
+        else:
+            open_.append(_parts(part))
+
+
+def _parts(value: Any) -> Iterator[Any]:
+    """Texts, and the containers between them that are still to be written."""
+    if _is_small(value):
+        yield orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+        return
+    is_object = isinstance(value, dict)
+    comma = b"{" if is_object else b"["
+    for batch in _batches(_sorted(value) if is_object else iter(value)):
+        members = {name: value[name] for name in batch} if is_object else batch
+        if _is_small(members):
+            yield comma + orjson.dumps(members, option=orjson.OPT_SORT_KEYS)[1:-1]
+            comma = b","
+            continue
+        for member in batch:
+            yield comma + (orjson.dumps(member) + b":" if is_object else b"")
+            yield value[member] if is_object else member
+            comma = b","
+    yield b"}" if is_object else b"]"
+
+
+def _is_small(value: Any) -> bool:
+    level, count = [value], 0
+    for _ in range(_DUMPED_LEVELS):
+        inner: list[Any] = []
+        for one in level:
+            if isinstance(one, dict | list):
+                count += len(one)
+                if count > DUMPED_VALUES:
+                    return False
+                inner += one.values() if isinstance(one, dict) else one
+        if not inner:
+            return True
+        level = inner
+    return False
+
+
+def _sorted(container: dict[str, Any]) -> Iterator[str]:
+    return merge(*[sorted(batch) for batch in _batches(iter(container))])
+
+
+def _batches(members: Iterator[Any]) -> Iterator[list[Any]]:
+    while batch := list(islice(members, _BATCH)):
+        yield batch
 
 
 def empty(container: dict[str, Any] | list[Any]) -> None:

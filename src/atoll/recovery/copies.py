@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from atoll.clock import Stamp
 from atoll.database import backups, catalog, deletion, documents, garbage, moment, writes
 from atoll.database import format as fmt
 from atoll.database.backups import Backup
@@ -27,6 +26,7 @@ from atoll.model.values import Item
 from atoll.recovery import long_jobs
 from atoll.recovery.long_jobs import Document, Step
 from atoll.storage.engine import Snapshot, Transaction
+from atoll.versions import Stamp
 
 _log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ import uuid
 from functools import partial
 from typing import Any
 
-from atoll.clock import Stamp, monotonic_ns
+from atoll.clock import monotonic_ns
 from atoll.database.group import DELETING, LEGACY_MULTI_MASTER
 from atoll.database.records import load
 from atoll.database.region import Region
@@ -27,6 +27,7 @@ from atoll.replication import enquiries, membership, source
 from atoll.replication.exchange import Handlers
 from atoll.replication.messages import Message
 from atoll.storage.engine import Snapshot, Transaction
+from atoll.versions import Stamp
 
 LOOK_S = 0.2
 """The interval at which a waiting answer looks for changes that another process has made."""

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import orjson
 
 from atoll import limits
-from atoll.clock import Version
 from atoll.database import format as fmt
 from atoll.model.values import Item
 from atoll.storage.engine import Snapshot, Transaction
+from atoll.versions import Version
 
 
 class Side(NamedTuple):

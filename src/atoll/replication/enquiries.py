@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
-from atoll.clock import Stamp
 from atoll.database import catalog
 from atoll.database.group import DELETING
 from atoll.database.records import build, plain
@@ -25,6 +24,7 @@ from atoll.replication.messages import Message
 from atoll.scaling import replicas as scaling_replicas
 from atoll.scaling.replicas import Scale
 from atoll.storage.engine import Snapshot, Transaction
+from atoll.versions import Stamp
 
 Keys = list[list[str]]
 """The name, type and kind (HASH, RANGE) of each key attribute."""

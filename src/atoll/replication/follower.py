@@ -16,7 +16,6 @@ from functools import partial
 from typing import Any
 
 from atoll.capacity.meter import APPLYING
-from atoll.clock import Stamp
 from atoll.database import catalog
 from atoll.database.health import REPLICATION
 from atoll.database.region import Region
@@ -27,6 +26,7 @@ from atoll.replication.exchange import DeliveringExchange, Delivery, Lost, Unrea
 from atoll.replication.messages import Message
 from atoll.replication.receiver import Progress
 from atoll.storage.engine import Snapshot, Transaction
+from atoll.versions import Stamp
 
 WAIT_MS = 20_000
 """How long another region may delay its answer."""

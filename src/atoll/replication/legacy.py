@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from atoll.clock import Stamp, Version
 from atoll.database import catalog
 from atoll.database import format as fmt
 from atoll.database.group import ACTIVE, MULTI_MASTER
 from atoll.database.schema import BOTH_IMAGES, Table
 from atoll.replication import shared
 from atoll.storage.engine import Snapshot, Transaction
+from atoll.versions import Stamp, Version
 
 
 def is_empty(snapshot: Snapshot, table: Table) -> bool:

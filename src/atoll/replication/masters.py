@@ -12,7 +12,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from atoll.clock import COUNTER_BITS, Stamp, Version
 from atoll.database import catalog, links
 from atoll.database import format as fmt
 from atoll.database.format import Row
@@ -23,6 +22,7 @@ from atoll.database.schema import Table
 from atoll.errors import replication as errors
 from atoll.replication.messages import Message
 from atoll.storage.engine import Snapshot, Transaction
+from atoll.versions import COUNTER_BITS, Stamp, Version
 
 LOOKED_ROWS = 2_000
 ASKED_ROWS = 100

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from atoll.clock import LATEST_MS, Stamp, Version
+from atoll.clock import LATEST_MS
 from atoll.database import catalog, deletion, garbage, links, streams
 from atoll.database.group import ACTIVE, CREATING, DELETING, MULTI_MASTER, REMOVED, SINGLE_MASTER, Group, Member
 from atoll.database.links import Copy, Link
@@ -26,6 +26,7 @@ from atoll.database.schema import BOTH_IMAGES, Table, TimeToLive
 from atoll.limits import LEAVING_MS
 from atoll.replication import legacy, masters, shared
 from atoll.storage.engine import Snapshot, Transaction
+from atoll.versions import Stamp, Version
 
 AT_ONCE_MS = 0
 """A time in the past of any clock, even one that is set back."""

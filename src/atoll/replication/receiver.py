@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import orjson
 
 from atoll.capacity.units import Consumed, written
-from atoll.clock import COUNTER_BITS, Stamp, Version
 from atoll.database import format as fmt
 from atoll.database import links, writes
 from atoll.database.format import Row
@@ -29,6 +28,7 @@ from atoll.replication import conflicts, masters, membership
 from atoll.replication.conflicts import Side
 from atoll.replication.messages import Message
 from atoll.storage.engine import Transaction
+from atoll.versions import COUNTER_BITS, Stamp, Version
 
 SEEN_INTERVAL = 600_000 << COUNTER_BITS
 """If only `Link.seen` changes, it is stored after it has grown by this much: ten minutes."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any
 
-from atoll.clock import COUNTER_BITS, LATEST_MS
+from atoll.clock import LATEST_MS
 from atoll.database import links
 from atoll.database.group import (
     ACTIVE,
@@ -30,12 +30,15 @@ from atoll.replication.enquiries import Facts
 from atoll.replication.messages import Malformed
 from atoll.replication.source import GONE
 from atoll.scaling.replicas import Scale
+from atoll.versions import COUNTER_BITS
 
 Shape = Callable[[Any, int], None]
 
 MOST_AHEAD_MS = 24 * 3600 * 1000
 """How far a peer's clock may be ahead: a greater version would win over all writes until then."""
 LONGEST_WAIT_MS = 60_000
+MEMBERS = 10_000
+"""The most members of a list or object of a head, so that checking it does not hold up the event loop."""
 
 
 def latest_time(now_ms: int) -> int:
@@ -104,6 +107,8 @@ def listed(shape: Shape) -> Shape:
     def check(value: Any, latest: int) -> None:
         if type(value) is not list:
             raise Malformed(f"{_short(value)} is no list")
+        if len(value) > MEMBERS:
+            raise Malformed(f"it is a list of {len(value)}; at most {MEMBERS} are read")
         for member in value:
             shape(member, latest)
 
@@ -124,6 +129,8 @@ def mapping(shape: Shape) -> Shape:
     def check(value: Any, latest: int) -> None:
         if type(value) is not dict:
             raise Malformed(f"{_short(value)} is no object")
+        if len(value) > MEMBERS:
+            raise Malformed(f"it is an object of {len(value)}; at most {MEMBERS} are read")
         for member in value.values():
             shape(member, latest)
 

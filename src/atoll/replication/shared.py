@@ -23,7 +23,6 @@ from typing import Any
 import orjson
 
 from atoll.capacity import throttling
-from atoll.clock import Stamp, Version
 from atoll.database import catalog, past_definitions, records, ttl
 from atoll.database.encryption import MANAGED_KEY, key_arn
 from atoll.database.group import MULTI_MASTER, Group, Setting
@@ -44,6 +43,7 @@ from atoll.database.schema import (
 from atoll.database.vectors.definition import VectorIndex
 from atoll.scaling import replicas as scaling_replicas
 from atoll.storage.engine import Transaction
+from atoll.versions import Stamp, Version
 
 OVERRIDABLE = frozenset({"read", "max_read", "table_class"})
 KEY = "key"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from atoll.clock import Stamp
 from atoll.database import links
 from atoll.database.group import ACTIVE, CREATING, DELETING, REMOVED
 from atoll.database.links import Link
@@ -17,6 +16,7 @@ from atoll.replication import masters, membership, receiver, source
 from atoll.replication.messages import Message
 from atoll.replication.receiver import Progress
 from atoll.storage.engine import Snapshot, Transaction
+from atoll.versions import Stamp
 
 
 def invited(table: Table) -> list[str]:

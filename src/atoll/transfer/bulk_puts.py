@@ -26,7 +26,6 @@ import orjson
 from isal import igzip
 
 from atoll.capacity.units import index_write_units, write_units
-from atoll.clock import Stamp
 from atoll.database import long, writes
 from atoll.database.format import Row
 from atoll.database.region import Region
@@ -55,6 +54,7 @@ from atoll.transfer.bulk import (
 from atoll.transfer.exports import FILE_BYTES, file_name
 from atoll.transfer.jobs import COMPLETED, FAILED
 from atoll.transfer.sources import Batch, Reading, Record
+from atoll.versions import Stamp
 
 _log = logging.getLogger(__name__)
 

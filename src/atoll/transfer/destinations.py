@@ -22,7 +22,6 @@ import orjson
 
 from atoll import arns
 from atoll.capacity.units import write_units
-from atoll.clock import Stamp
 from atoll.database import catalog, destination_positions
 from atoll.database import destination as states
 from atoll.database import format as fmt
@@ -46,6 +45,7 @@ from atoll.database.schema import Table
 from atoll.errors import kinesis as errors
 from atoll.storage.engine import Snapshot, Transaction
 from atoll.transfer.kinesis import Data, Streams, Unsent
+from atoll.versions import Stamp
 
 _log = logging.getLogger(__name__)
 

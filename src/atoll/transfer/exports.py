@@ -23,7 +23,6 @@ import orjson
 from isal import igzip
 
 from atoll import limits
-from atoll.clock import Stamp
 from atoll.database import documents, moment
 from atoll.database import format as fmt
 from atoll.database.region import Region
@@ -36,6 +35,7 @@ from atoll.transfer.buckets import Buckets, NoSuchBucket, Unreachable, no_such_b
 from atoll.transfer.filters import Filter
 from atoll.transfer.jobs import COMPLETED, FAILED, Job, JobDocuments
 from atoll.transfer.lines import ion_line, item_line, json_line
+from atoll.versions import Stamp
 
 _log = logging.getLogger(__name__)
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 import orjson
 
 from atoll import limits
-from atoll.clock import Stamp
 from atoll.database import catalog, documents, writes
 from atoll.database.log import shards
 from atoll.database.region import Region
@@ -26,6 +25,7 @@ from atoll.transfer.buckets import Buckets, NoSuchBucket, Unreachable, no_such_b
 from atoll.transfer.jobs import COMPLETED, FAILED, JobDocuments, ReadingJob
 from atoll.transfer.parsing import CSV
 from atoll.transfer.sources import Batch, Format, Reading, Record
+from atoll.versions import Stamp
 
 _log = logging.getLogger(__name__)
 

@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 
 def logging_access(answer: Answer) -> Answer:
-    """The answer that also logs each request. A request without an answer, by a fault on demand, has no status."""
+    """`answer`, with a log line for each request. A request that a fault on demand leaves unanswered has no status."""
     _log.setLevel(logging.INFO)  # whatever the level of the rest
 
     async def logged(request: Request) -> bytes:

@@ -1,4 +1,5 @@
-"""HTTP for the admin API: authorization; JSON in, or a query in place of a body; JSON out."""
+"""The HTTP route to the admin API: it checks who may use the API. A request has a JSON body or a query, an answer is
+JSON."""
 
 from __future__ import annotations
 
@@ -19,8 +20,8 @@ _OPERATIONS = {(one.http.method, ADMIN.prefix + one.http.path): one for one in o
 
 
 class Admin:
-    """The route to the admin API. If requests are `signed`, only admins may use it. Otherwise every client may,
-    unless the route is `guarded`: then no client may. A client that sends `token` as a bearer token always may."""
+    """The route to the admin API. If requests are `signed`, only admins may use it. Otherwise every client may use it,
+    unless the route is `guarded`. A client that sends `token` as a bearer token may always use it."""
 
     def __init__(self, call: Call, *, signed: bool, guarded: bool, token: str = "") -> None:
         self._call = call

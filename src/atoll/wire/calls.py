@@ -1,11 +1,11 @@
-"""Handle calls in other protocols than JSON: Smithy's RPC v2 with CBOR, and the query protocol (CloudWatch uses both).
+"""Handle calls in protocols other than JSON: Smithy's RPC v2 with CBOR, and the query protocol (CloudWatch uses both).
 
     POST /service/GraniteServiceVersion20100801/operation/<Operation>     a CBOR map
     POST /                                                                a form with Action and Version
 
-JSON calls of the same services have an `X-Amz-Target` and take the gateway's usual path; this module has only their
-error headers. Errors are in the protocol of the request, even for a service that Atoll lacks: a client that
-`AWS_ENDPOINT_URL` directs here shows the text to a person.
+JSON calls of the same services have an `X-Amz-Target` and take the gateway's usual path; this module only adds a header
+to their errors. Errors use the protocol of the request, even for a service that Atoll lacks: `AWS_ENDPOINT_URL` may
+direct such a client here, and a person should see the text.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Calls:
             body = await _inflated(request)
             operation, given = await self._decoded(request, body)
             service = operation.service
-            # The form may say more than once what it asks for, or in an encoding that `signed_for` does not read.
+            # A form may name its operation twice, or in an encoding that `signed_for` does not read.
             if (self.signed_for(request) == UNSIGNED) != ((service, operation.name) in _UNSIGNED):
                 raise auth.missing_token()
             answer = await self._call(operation, region, caller, given, now_ms)
@@ -222,7 +222,7 @@ def query_code(service: Service | None, error: ApiError) -> str:
 
 
 def query_error(service: Service, error: ApiError) -> dict[str, str]:
-    """The header by which clients that knew the query protocol know the code that it has there."""
+    """The header with the error's code in the query protocol, for clients written for that protocol."""
     if Protocol.QUERY not in service.protocols:
         return {}
     kind = "Sender" if error.status < 500 else "Receiver"
@@ -230,7 +230,7 @@ def query_error(service: Service, error: ApiError) -> dict[str, str]:
 
 
 def unserved_response(request: Request) -> Response | None:
-    """The answer to a request to no route, if it is signed for a service that Atoll lacks."""
+    """The answer to a request that no route takes, if it is signed for a service that Atoll lacks."""
     service = signed_service(request)
     if service is None or any(service == one.service.signing_name for one in OPERATIONS):
         return None

@@ -40,8 +40,8 @@ def decode(body: bytes) -> dict[str, Any]:
 
 
 def _loads(body: bytes) -> Any:
-    """No other thread runs while the library decodes, so a body of many containers is decoded one by one. Bytes of text
-    and of numbers may look like heads of containers, too: then this only takes longer."""
+    """No other thread runs while the library decodes, so the containers of a body with many of them are decoded one by
+    one. The count may be too high, since bytes of text and numbers can look like containers; that only costs time."""
     heads = len(body) - len(body.translate(None, _CONTAINER_HEADS))
     if heads <= MANY_HEADS:
         return cbor2.loads(body, **_STRICT)

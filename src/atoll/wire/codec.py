@@ -53,7 +53,7 @@ class Request:
     connection: bytes = b""
     """The `Connection` header line of the answer, or empty."""
     share: str = ""
-    """The caller whose fair share of the server it uses (`Caller.share`), once that is known."""
+    """The caller whose fair share of the server this request uses (`Caller.share`); set when the caller is known."""
 
     def __init__(
         self,
@@ -126,8 +126,8 @@ def json_type(headers: Mapping[bytes, bytes]) -> bytes | None:
 
 
 def unserved(target: bytes) -> ApiError:
-    """The error for the `X-Amz-Target` of a request that nothing serves. It names the operation, with its service if
-    Atoll does not know that, if the header has the form of a target."""
+    """The error for an `X-Amz-Target` that no operation has. If the header has the form of a target, the error names
+    the operation, and also the service if Atoll does not know it."""
     if _TARGET(target) is None:
         return errors.unknown_operation()
     service, _, name = target.decode().rpartition(".")

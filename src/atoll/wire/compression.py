@@ -31,7 +31,7 @@ _WINDOW = {GZIP: 31, DEFLATE: 15}
 _LEVEL = 1
 
 _INPUT_BYTES = 8 * 1024
-"""The input of a decompressor at a time: it copies the bytes after the end of its stream."""
+"""A decompressor gets this many bytes at a time, because it copies all bytes after the end of its stream."""
 
 _GZIP_HEADER = b"\x1f\x8b\x08"
 _GZIP_HEADER_BYTES = 10

@@ -36,7 +36,7 @@ Answer = Callable[[Request], Coroutine[Any, Any, bytes]]
 
 
 class Owner(Limits, Protocol):
-    """State shared by all connections. The owner increments `tick` and then calls `ticked` on every connection."""
+    """The server, which all connections share. It increments `tick` and then calls `ticked` on every connection."""
 
     answer: Answer
     idle_ticks: int
@@ -100,11 +100,11 @@ class Connection(Incoming):
         self._writable = True
         self._held_back = False
         self._resting = False
-        """Whether it reads on in the next turn: a body of many chunks takes long to read."""
+        """Whether reading continues in the next turn, because a body of many chunks takes long to read."""
         self.held = 0
         self.unread = 0
         self._share = ""
-        """Of the last request."""
+        """The share (`Request.share`) that the last request used."""
         self._answer, self._later = server.answer, server.later
 
     # Callbacks of the transport
@@ -246,7 +246,7 @@ class Connection(Incoming):
         if out and transport is not None:
             data = b"".join(out)
             if len(data) > WRITE_BYTES and transport.get_extra_info("sslcontext") is not None:
-                # Of one long write, uvloop's TLS transport does not count the bytes that the client has yet to read.
+                # uvloop's TLS transport does not report how many bytes of one long write the client has yet to read.
                 for start_ in range(0, len(data), WRITE_BYTES):
                     transport.write(data[start_ : start_ + WRITE_BYTES])
             else:
@@ -346,7 +346,7 @@ class Connection(Incoming):
 
     @property
     def client(self) -> str:
-        """Whose it is: the caller of its last request; before the first one, an address."""
+        """The client of this connection: the caller of its last request; before the first request, an address."""
         return self._share or self._peer
 
     @property

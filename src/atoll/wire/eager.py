@@ -24,8 +24,8 @@ Later = Callable[[Callable[[], None]], object]
 def start(
     coroutine: Coroutine[Any, Any, T], finished: Finished[T], later: Later | None = None, _done: Any = None
 ) -> None:
-    """Call `finished(result, error)` exactly once; before returning if the coroutine never waits. Between two slices of
-    its work it goes on by `later`; by default, in the next turn of the loop."""
+    """Call `finished(result, error)` exactly once; before returning if the coroutine never waits. If its work has
+    slices, `later` runs the next slice; by default, the next turn of the loop does."""
     try:
         awaited = coroutine.send(None)
         while awaited is not None and getattr(awaited, "_asyncio_future_blocking", None) is not True:

@@ -58,7 +58,7 @@ Signed = Callable[[Request], str | None]
 """The service for which a request must be signed; None if any will do, `UNSIGNED` if it needs no signature."""
 
 Refuse = Callable[[Request, ApiError], Response | None]
-"""The answer to a request that got an error, if it is one of a protocol that answers errors in a way of its own."""
+"""The answer to a request that failed with an error; None if its protocol has no form of its own for errors."""
 
 _CLAIMS = 1_024
 """Maximum number of cached claims."""
@@ -76,16 +76,16 @@ class Gateway:
     `targets` maps each `X-Amz-Target` to its operation; `call` runs them all. `routes` maps path prefixes (`/_atoll/`)
     to other protocols; the route `/` gets requests to the root that are not calls. Without `identities` every caller
     is an admin of `account`, and region and access key are taken from the request unverified. A caller of another
-    account has regions of its own, `<account>/<region>`. `sees_origin`: whether callers come with their requests.
-    `unverified` gets the requests whose signatures are refused, with the error and the time.
+    account has its own regions, `<account>/<region>`. `sees_origin` says whether to keep a caller's request with it
+    (`Caller.origin`). `unverified` gets the requests whose signatures are refused, with the error and the time.
     `examine` returns the health of the stores. Pass an `encoder` to know the ids of requests elsewhere.
-    `clock` is the time for checking the signatures of calls; `route_clock`, if given, that for routes.
+    Signatures of calls are checked with the time of `clock`, those of other requests with the time of `route_clock`.
 
-    A route in `signed_for` is another service of calls: its requests must be signed for that service, by the clock of
-    calls; a function says it for each request. Requests with a bearer token to the routes in `bearer_routes` are passed
-    on unverified, without any rights. So are all requests to the routes in `unverified_routes`, which authenticate them
-    themselves. `browsers` decides which browsers' requests are served. `memory_limit` bounds values of large bodies.
-    `refuse` returns the answer to an error in the protocol of the request, if it has one of its own.
+    A route in `signed_for` serves calls of another service. Its requests must be signed for that service, which may
+    depend on the request (`Signed`), and are checked with `clock`. The gateway does not verify requests with a bearer
+    token to the routes in `bearer_routes`, nor any requests to the routes in `unverified_routes`: it passes them on
+    without rights, and the routes authenticate them. `browsers` decides which browsers' requests are served.
+    `memory_limit` bounds the values of large bodies. `refuse` returns an error in the form of the request's protocol.
     """
 
     def __init__(

@@ -18,7 +18,7 @@ _FRESH = {"Cache-Control": "no-store"}
 
 
 class Health:
-    """`region` is the default one, whose host is named to a client that names none."""
+    """`region` is the default region. The answer to `GET /` without a `Host` header names this region's host."""
 
     def __init__(self, examine: health.Examine, region: str) -> None:
         self._examine = examine
@@ -26,7 +26,7 @@ class Health:
 
     @staticmethod
     def is_for(request: Request) -> bool:
-        """Whether it is one of these routes; `/` is left to the caller, since other protocols use it."""
+        """Whether the request is to one of these routes, except `/`, which other protocols use, too."""
         return request.path in _PATHS and request.method in _METHODS
 
     @staticmethod

@@ -45,8 +45,8 @@ class Window:
         self._bytes = at
 
     def is_slow(self, at: int, since: int = 0) -> bool:
-        """Whether the last window has ended with too little progress. Begins the next one. A window from before the
-        tick `since` was another transfer's."""
+        """Whether the window has ended with too little progress; if it has ended, the next one begins. A window that
+        began before the tick `since` belongs to an earlier transfer and is ignored."""
         if self._tick < since:
             self.open(at)
         if self._limits.tick - self._tick <= self._limits.rate_ticks:
@@ -57,9 +57,10 @@ class Window:
 
 
 class Incoming(asyncio.Protocol):
-    """`_headers` is set while a head arrives, `_request` while its body arrives; between requests both are None.
+    """Parses requests. `_headers` is set while a head arrives, `_request` while its body arrives; between requests both
+    are None.
 
-    A subclass gets complete requests by `_accept`.
+    A subclass gets each complete request in `_accept`.
     """
 
     __slots__ = (
@@ -192,8 +193,8 @@ class Incoming(asyncio.Protocol):
         self._accept(request)
 
     def _ignore_upgrade(self, rest: bytes) -> None:
-        """Answer a request that offers a protocol upgrade as if it had not. The parser stops after such a head, so a
-        new parser gets the head again without the upgrade headers, and then the remaining bytes."""
+        """Ignore a request's offer to upgrade the protocol. The parser stops after such a head, so a new parser gets
+        the head again without the upgrade headers, and then the remaining bytes."""
         request, self._request = self._request, None
         self._upgrade = False
         if request is None or self._ending:

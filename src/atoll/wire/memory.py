@@ -5,13 +5,13 @@ A small request that arrives at once, and a small answer that the kernel takes a
 The parsed values of large bodies are counted separately, with the same limit (`Values`): small values take many times
 the bytes of their JSON. Requests wait until there is space for their values.
 
-Above the pause mark, only the connection that began first continues to read its body, so one body always completes. A
-body that has not arrived within REQUEST_MS is then refused, so that no client waits long for slow ones. Above the
-limit, further bodies are refused. Both errors are the service's throttling error, which SDKs retry. If answers fill the
-memory, the connection that leaves most of its answer unread is cut.
+Above the pause mark, only the connection that began first continues to read its body, so one body always completes. If
+a body has then not arrived within REQUEST_MS, it is refused, so that no client waits long for slow ones. Above the
+limit, further bodies are refused. Both get the service's throttling error, which SDKs retry. If answers fill the
+memory, the connection with the most unread bytes is closed.
 
-Competing clients have equal shares: above the pause mark, a client that holds less than its share continues to read,
-and refused or cut connections belong to clients that hold more, if there are any.
+Competing clients have equal shares: above the pause mark, a client that holds less than its share continues to read. A
+connection is refused or closed only if its client holds more than its share, or if no client does.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from atoll.api import large
 
 LIMIT_BYTES = 256 * 1024**2
 LEAST_BYTES = 4 * limits.REQUEST_BYTES
-"""The quarter above the pause mark takes a body of the greatest size."""
+"""The pause mark is at three quarters. The quarter above it has room for a body of the greatest size."""
 SMALL_BYTES = 16 * 1024
 TRIMMED_BYTES = 32 * 1024**2
-"""Give free memory back to the system only after a greater use."""
+"""Memory is given back to the system only after more bytes than this were in use."""
 
 
 def give_back() -> None:
@@ -40,12 +40,12 @@ def give_back() -> None:
 
 
 VALUE_FACTOR, TEXT_FACTOR = 24, 3
-"""The bytes that the values of a body take for each byte of its JSON: with many small values, and otherwise."""
+"""The bytes of memory that a body's values take per byte of its JSON: if it has many small values, and otherwise."""
 
 
 class Values:
-    """Room for the values of large bodies, first come, first served. A body whose values take more than all of it has
-    it for itself."""
+    """Memory for the values of large bodies, first come, first served. A body whose values exceed the limit waits until
+    no other body has any."""
 
     def __init__(self, limit: int = LIMIT_BYTES) -> None:
         self._limit = limit
@@ -95,7 +95,7 @@ class Holder(Protocol):
 
     @property
     def client(self) -> str:
-        """Whose it is."""
+        """The client of this connection."""
 
     def hold_back(self, back: bool) -> None:
         """Stop or resume reading the body."""
@@ -108,7 +108,7 @@ class Holder(Protocol):
         """Refuse the request whose body is arriving; its bytes are free at once."""
 
     def shed_answers(self) -> None:
-        """Cut the connection; its unread bytes count no more."""
+        """Close the connection; its unread bytes no longer count."""
 
 
 class Memory:
@@ -122,10 +122,10 @@ class Memory:
         self._peak = 0
         """The greatest use seen since memory was given back to the system."""
         self._receiving: dict[Holder, None] = {}
-        """Those whose body is arriving, the one that began first at the front."""
+        """Connections whose body is arriving, in the order in which the bodies began."""
         self._unread: set[Holder] = set()
         self._counted: dict[Holder, str] = {}
-        """The clients of those that hold any bytes, as their bytes were counted last: a connection's client changes."""
+        """The client to which each connection's bytes were counted; the connection's client may have changed since."""
         self._clients: dict[str, int] = {}
         """The bytes of each of these clients."""
 
@@ -157,7 +157,7 @@ class Memory:
         holder.held = held
 
     def advance(self) -> None:
-        """One tick has passed: while memory is full, refuse bodies that take too long; give back what is free again."""
+        """Called every tick: refuse bodies that take too long while memory is full, and give back free memory."""
         self._peak = max(self._peak, self.used)
         if self._peak > TRIMMED_BYTES and self.used < self._peak // 4:
             self._peak = self.used
@@ -182,7 +182,7 @@ class Memory:
                 one.hold_back(one is not first and self._is_greedy(one))
 
     def _is_greedy(self, holder: Holder) -> bool:
-        """Whether the client of one that holds bytes holds more than an equal part."""
+        """Whether the client of this connection holds more than its share."""
         return self._clients[self._counted[holder]] > self._resume_at // len(self._clients)
 
     def _shed(self, holder: Holder) -> None:

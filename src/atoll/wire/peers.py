@@ -21,7 +21,8 @@ FRAME_TYPE = "application/octet-stream"
 
 
 class Peers:
-    """`exchange` asks the `regions` of this node. Without `credentials` it has no peers, and refuses all."""
+    """Passes messages to the `regions` of this node through `exchange`. Without `credentials` the node has no peers,
+    and the route refuses all messages."""
 
     def __init__(self, exchange: Exchange, regions: Collection[str], credentials: CredentialsSource | None) -> None:
         self._exchange = exchange
@@ -32,7 +33,7 @@ class Peers:
         self._closed = False
 
     async def answer(self, request: Request, caller: Caller, region: str, now_ms: int) -> Response:
-        """The route authenticates its requests itself, so `caller` and `region` say nothing."""
+        """The route authenticates its requests itself, so it ignores `caller` and `region`."""
         signer = self._signer(request, now_ms)
         source, message = self._read(request)
         if source in self._regions:

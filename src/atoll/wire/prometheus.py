@@ -1,5 +1,5 @@
-"""`GET /metrics`, which Prometheus scrapes. A server that verifies signatures shows it to clients that send the admin
-token as a bearer token, and to admins."""
+"""`GET /metrics`, which Prometheus scrapes. If the server verifies signatures, it answers only admins and clients that
+send the admin token as a bearer token."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PATH = "/metrics"
 
 
 class Prometheus:
-    """`show` returns the body of an answer."""
+    """The route to the metrics. `show` returns the body of an answer."""
 
     def __init__(self, show: Callable[[], Awaitable[bytes]], *, signed: bool, token: str) -> None:
         self._show = show

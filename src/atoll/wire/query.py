@@ -23,7 +23,7 @@ FIELDS = 100_000
 DEPTH = 16
 
 Node = dict[str, Any]
-"""Parts of names, nested; the value of a name is below the empty part."""
+"""The fields of a form as nested mappings, one level per part of the names. The value of a name has the key ""."""
 
 
 def parse(body: bytes) -> dict[str, str]:
@@ -35,7 +35,7 @@ def parse(body: bytes) -> dict[str, str]:
 
 
 def decode(shape: Shape, fields: Mapping[str, str]) -> dict[str, Any]:
-    """The request of this shape. A field that is no member is ignored."""
+    """The request, as a value of this shape. Fields that are not members are ignored."""
     root: Node = {}
     for name, value in fields.items():
         parts = name.split(".", DEPTH)
@@ -170,4 +170,4 @@ def _text(value: Any) -> str:
 
 
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]").sub
-"""Characters that XML does not have."""
+"""Characters that XML does not allow."""

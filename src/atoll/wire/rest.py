@@ -23,7 +23,7 @@ from atoll.wire.codec import Request, Response, parse_body
 _is_number = re.compile(r"-?[0-9]{1,10}").fullmatch
 
 _SHOWN_PATH = 200
-"""The characters of an unknown path that an error quotes."""
+"""How many characters of an unknown path an error quotes."""
 
 # The service spells `message` in lower case in these errors.
 _SMALL_MESSAGE = frozenset({"InvalidParameterValueException", "ResourceConflictException", "ValidationException"})

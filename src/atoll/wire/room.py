@@ -1,7 +1,7 @@
-"""Choose the connection that is closed for a new one at the limit of connections.
+"""At the limit of connections, choose the connection to close for a new one.
 
-Connections are counted by client only once in a turn of the event loop: in one turn a client may open a thousand
-connections, and each would count all others.
+A `Room` lives for one turn of the event loop, so that the connections are counted once per turn: a client may open a
+thousand connections in one turn, and each would count all others.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from atoll.wire.connection import Connection
 
 
 class Room:
-    """`connections` are all that are open; it changes meanwhile. `refused` ones take no room."""
+    """`connections` are all open connections, a set that changes meanwhile. `refused` ones are not counted."""
 
     def __init__(self, connections: Set[Connection], refused: Set[Connection]) -> None:
         self._open = connections
@@ -25,12 +25,13 @@ class Room:
             self._counts[one.client] += 1
             self._own.setdefault(one.client, []).append(one)
         self._most = [(-count, client) for client, count in self._counts.items()]
-        """A heap, with entries of earlier counts too."""
+        """A heap of counts, in which outdated counts remain."""
         heapify(self._most)
 
     def make(self, connection: Connection) -> bool:
-        """Close a connection of the client that has most: the one that has been idle longest. If none is idle, and the
-        new connection's client has fewer, the one that has not begun a request for longest ends after its request."""
+        """Close the longest idle connection of the client that has the most connections. If that client has no idle
+        one, and more than the new connection's client, let one of its busy connections end after its request: the one
+        that has not begun a request for the longest time. Returns whether there is room now."""
         client = connection.client
         self._count(client, 1)
         most = self._greatest()
@@ -57,8 +58,8 @@ class Room:
         return self._most[0][1]
 
     def _lists(self, client: str) -> tuple[deque[Connection], deque[Connection]]:
-        """The client's idle connections, and its others; first those that have not begun a request for the longest
-        time."""
+        """The client's idle and its busy connections. Those that have not begun a request for the longest time come
+        first."""
         if client not in self._sorted:
             self._sorted[client] = idle, busy = deque[Connection](), deque[Connection]()
             for one in sorted(self._own.get(client, ()), key=lambda one: one.idle_since):

@@ -23,7 +23,7 @@ IDLE_MS = 300_000
 REQUEST_MS = 30_000
 RATE_MS = 20_000
 LEAST_RATE = 8 * 1024
-"""Bytes a second, on average over RATE_MS."""
+"""The minimum rate of a transfer in bytes a second, on average over RATE_MS."""
 TURN_REQUESTS = 32
 TURN_ACCEPTS = 64
 """asyncio accepts as many connections in a turn as its backlog is long."""
@@ -56,7 +56,7 @@ class Server:
         self._max_connections = max_connections
         self._refused: set[Connection] = set()
         self._room: Room | None = None
-        """Of this turn of the event loop."""
+        """The counts for the limit of connections in this turn of the event loop."""
         self.tick = 0
         self.idle_ticks = max(1, idle_ms // tick_ms)
         self.request_ticks = max(1, request_ms // tick_ms)
@@ -119,8 +119,8 @@ class Server:
             self._timer = None
 
     def opened(self, connection: Connection) -> bool:
-        """Add a connection; returns whether there is room for it. A refused client may take a moment to read why, but
-        not too many at a time."""
+        """Add a connection; returns whether there is room for it. A refused client gets time to read its answer, unless
+        too many refused clients do so."""
         if len(self.connections) - len(self._refused) >= self._max_connections and self._room is None:
             self._room = Room(self.connections, self._refused)
             self.call_soon(self._forget_room)
@@ -145,7 +145,7 @@ class Server:
             self._gone.set()
 
     def later(self, work: Callable[[], None]) -> None:
-        """Slices of many requests wait here, so that a turn has about one of them."""
+        """Queue a slice of a request's work, so that each turn of the event loop runs only few slices."""
         self._later.append(work)
         if not self._later_due:
             self._later_due = True
@@ -199,7 +199,7 @@ class Server:
 
 
 def _widen(listener: asyncio.Server) -> None:
-    """Let more connections wait in the system than one turn of the event loop accepts."""
+    """Make the system's queue of waiting connections longer than the number that one event-loop turn accepts."""
     for one in listener.sockets:
         with socket.fromfd(one.fileno(), one.family, one.type) as same:
             same.listen(BACKLOG)

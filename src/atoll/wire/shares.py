@@ -3,8 +3,8 @@
 A connection runs a bounded number of requests in a turn, so a client with many connections would get many times the
 share of a client with one. While several callers are active, each has `TURN_NS` of work and `TURN_REQUESTS` per turn,
 for all its connections; further requests wait in order. A request that works in slices waits in the same queue before
-each slice. Work beyond the caller's time is a debt, which it repays in the next turns: waiting callers run first, and
-if there are none, the turns pass at once.
+each slice. Time that a caller uses beyond its share is subtracted from its shares of the next turns. Meanwhile the
+other callers run; if none waits, these turns pass at once.
 
 A caller is an account; in the default account, an access key; without signatures, an address. A single active caller
 costs one comparison and never waits.
@@ -28,7 +28,7 @@ TURN_REQUESTS = 32
 TURN_NS = 2_000_000
 ALONE_TURNS = 256
 ALONE_NS = 1_000_000_000
-"""A caller is alone again after this many turns and this time without another active caller."""
+"""A caller counts as alone after this many turns, and this time, without another active caller."""
 
 
 class _Share:
@@ -40,10 +40,10 @@ class _Share:
         self.left_ns = TURN_NS
         """How long it may still work; negative if it has worked longer."""
         self.taken = 0
-        """Its requests that were let go on."""
+        """How many of its requests have run in this turn."""
         self.waiting: deque[asyncio.Future[None]] = deque()
         self.back: list[asyncio.Future[None]] = []
-        """Those let go on when the time was used up: the first ones of the next turn."""
+        """Requests whose turn came when the time was already used up. They are the first of the next turn."""
 
     @property
     def is_active(self) -> bool:
@@ -53,20 +53,20 @@ class _Share:
 class Shares:
     def __init__(self, now_ns: Callable[[], int] = monotonic_ns) -> None:
         self.sole: str | None = None
-        """The caller that is alone; None while several are active, and at first."""
+        """The only active caller; None while several are active, and before the first request."""
         self.now_ns = now_ns
         self._loop: asyncio.AbstractEventLoop | None = None
         self._shares: dict[str, _Share] = {}
-        """Of the callers that are active, or have debts."""
+        """The shares of callers that are active, or have used more time than their share."""
         self._is_due = False
         self._last: str | None = None
         """The last caller that was active alone."""
         self._turns_alone = 0
         self._since_ns = 0
-        """Since when it is alone."""
+        """When `_last` became the only active caller."""
 
     async def run(self, caller: str, work: Coroutine[Any, Any, T]) -> T:
-        """The result of the work, which waits for turns of its caller."""
+        """Run the work in the turns of its caller, and return its result."""
         if self._loop is None:
             try:
                 self._loop = asyncio.get_running_loop()
@@ -113,7 +113,7 @@ class Shares:
         return future
 
     def _again(self, caller: str) -> asyncio.Future[None] | None:
-        """A future that a waiting request must await again, if the requests before it have used up the time; otherwise
+        """If requests before this one have used up the caller's time, a future that it must await as well; otherwise
         None."""
         share = self._share(caller)
         if share.left_ns > 0 or caller == self.sole:
@@ -135,7 +135,7 @@ class Shares:
             self._loop.call_soon(self._begin)
 
     def _begin(self) -> None:
-        """The next turn."""
+        """Begin the next turn."""
         self._is_due = False
         self._count_alone([caller for caller, share in self._shares.items() if share.is_active])
         for caller, share in list(self._shares.items()):

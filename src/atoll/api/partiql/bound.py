@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any
-
-import orjson
 
 from atoll.api.table_names import resolve_table
 from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.expressions.partiql.prepared import prepare, values_of
 from atoll.expressions.partiql.statements import Checking, Deleting, Inserting, Selecting, Statement, Updating, Values
+from atoll.model import pieces
+from atoll.model import values as model
 from atoll.storage.engine import Snapshot
 
 Body = dict[str, Any]
@@ -22,6 +23,8 @@ Body = dict[str, Any]
 class Bound:
     statement: Statement
     values: Values
+    """The literals, and the parameters that the statement uses."""
+    parameters: int
     body: Body
 
     @property
@@ -37,13 +40,19 @@ class Bound:
         return isinstance(self.statement, Selecting)
 
     @property
+    def size(self) -> int:
+        """The bytes of all values, also of parameters that the statement does not use."""
+        unused = islice(self.body.get("Parameters") or (), self.parameters, None)
+        return sum(map(model.value_size, chain(self.values.values(), unused)))
+
+    @property
     def shows_item(self) -> bool:
         return self.body.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
 
-    def fingerprint(self) -> str:
-        """A hash that identifies the statement with its parameters."""
+    def fingerprint(self, is_large: bool) -> str:
+        """A hash that identifies the statement with its parameters. `is_large`: whether the request has many values."""
         identity = [self.body["Statement"], self.body.get("Parameters") or []]
-        return hashlib.sha256(orjson.dumps(identity, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
+        return hashlib.sha256(pieces.dump(identity, is_large=is_large)).hexdigest()[:32]
 
     def table(self, region: Region, snapshot: Snapshot, now_ms: int) -> Table:
         return region.catalog.usable(snapshot, resolve_table(region, self.table_name), now_ms)
@@ -51,4 +60,4 @@ class Bound:
 
 def bind(body: Body) -> Bound:
     prepared = prepare(body["Statement"])
-    return Bound(prepared.statement, values_of(prepared, body.get("Parameters") or ()), body)
+    return Bound(prepared.statement, values_of(prepared, body.get("Parameters") or ()), prepared.parameters, body)

@@ -116,14 +116,13 @@ def _condition(terms: Terms, bound: Bound) -> Condition | None:
 async def write(region: Region, bound: Bound, is_large: bool) -> tuple[writes.Write, writing.Result, Consumed]:
     """Run a statement's write and charge it. A failed condition is charged and is part of the result; other refusals
     are raised. `is_large`: whether the request has many values."""
-    now_ms = region.clock.now_ms()
 
-    def make(tx: Transaction) -> writes.Write:
+    def make(tx: Transaction, now_ms: int) -> writes.Write:
         if is_large:
             tx.announce_long()
         return write_of(keyed(bound, bound.table(region, tx, now_ms)))
 
-    one, result = await writing.attempt(region, resolve_table(region, bound.table_name), make, now_ms)
+    one, result = await writing.attempt(region, resolve_table(region, bound.table_name), make)
     return one, result, writing.charged(region, one, result)
 
 

@@ -45,10 +45,16 @@ async def execute_statement(region: Region, body: Body) -> Answer:
     return answer
 
 
+async def _fingerprint(bound: Bound) -> str:
+    if type(bound.body) is LargeBody:
+        return await aside(bound.fingerprint, is_large=True)
+    return bound.fingerprint(is_large=False)
+
+
 async def _select(region: Region, bound: Bound, selecting: Selecting) -> Answer:
     body = bound.body
     token = body.get("NextToken")
-    position = None if token is None else position_of(token, bound.fingerprint())
+    position = None if token is None else position_of(token, await _fingerprint(bound))
     name = resolve_table(region, selecting.table)
     source = {"IndexName": selecting.index, **{name: body.get(name) for name in _OF_READ}}
 
@@ -65,7 +71,7 @@ async def _select(region: Region, bound: Bound, selecting: Selecting) -> Answer:
     items = await complete(region, found, type(body) is LargeBody)
     answer: Answer = {"Items": items}
     if found.position is not None:
-        answer["NextToken"] = next_token(found.position, bound.fingerprint())
+        answer["NextToken"] = next_token(found.position, await _fingerprint(bound))
     start = found.ranges[0].start if found.ranges else found.target.table.prefix
     queries.charge_page(
         region, found.target, found.page, len(items), source, answer, kinds.OF_STATEMENT[Selecting], start

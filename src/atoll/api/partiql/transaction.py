@@ -25,7 +25,6 @@ from atoll.database.schema import Table
 from atoll.errors import multi as multi_errors
 from atoll.errors import partiql as partiql_errors
 from atoll.expressions.partiql.statements import Checking, Deleting, Selecting, Updating
-from atoll.model import values as model
 from atoll.storage.engine import Snapshot, Transaction
 
 Body = dict[str, Any]
@@ -33,20 +32,24 @@ Answer = dict[str, Any]
 
 
 async def execute_transaction(region: Region, body: Body) -> Answer:
-    bounds = await aside(_all_bound, body) if is_long(body, body["TransactStatements"]) else _all_bound(body)
-    kinds = {bound.is_read for bound in bounds}
-    if len(kinds) > 1:
-        raise partiql_errors.transaction_mixed()
-    if sum(model.value_size(value) for bound in bounds for value in bound.values.values()) > limits.TRANSACTION_BYTES:
-        raise multi_errors.transaction_too_large()
+    bounds, of = await aside(_all_bound, body) if is_long(body, body["TransactStatements"]) else _all_bound(body)
     mode = capacity_mode(body)
-    if kinds == {True}:
+    if bounds[0].is_read:
         return await _read_transaction(region, bounds, mode)
-    return await _write_transaction(region, bounds, body, mode)
+    return await _write_transaction(region, bounds, of, body, mode)
 
 
-def _all_bound(body: Body) -> list[Bound]:
-    return [_bound_in_transaction(index, statement) for index, statement in enumerate(body["TransactStatements"])]
+def _all_bound(body: Body) -> tuple[list[Bound], str]:
+    """The statements, and their fingerprint if the request has a token."""
+    bounds = [_bound_in_transaction(index, statement) for index, statement in enumerate(body["TransactStatements"])]
+    if len({bound.is_read for bound in bounds}) > 1:
+        raise partiql_errors.transaction_mixed()
+    if sum(bound.size for bound in bounds) > limits.TRANSACTION_BYTES:
+        raise multi_errors.transaction_too_large()
+    if body.get("ClientRequestToken") is None:
+        return bounds, ""
+    is_large = type(body) is LargeBody
+    return bounds, "".join(bound.fingerprint(is_large) for bound in bounds)
 
 
 def _bound_in_transaction(index: int, body: Body) -> Bound:
@@ -128,7 +131,7 @@ async def _read_transaction(region: Region, bounds: Sequence[Bound], mode: str |
     return answer
 
 
-async def _write_transaction(region: Region, bounds: Sequence[Bound], body: Body, mode: str | None) -> Answer:
+async def _write_transaction(region: Region, bounds: Sequence[Bound], of: str, body: Body, mode: str | None) -> Answer:
     now_ms = region.clock.now_ms()
 
     def attempts(tx: Transaction) -> list[Callable[[], writes.Write]]:
@@ -136,7 +139,6 @@ async def _write_transaction(region: Region, bounds: Sequence[Bound], body: Body
             tx.announce_long()
         return [partial(write_of, one) for one in _all_keyed(region, tx, bounds, now_ms)]
 
-    of = "".join(bound.fingerprint() for bound in bounds)
     try:
         token = body.get("ClientRequestToken")
         tables = {resolve_table(region, bound.table_name) for bound in bounds}

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 import orjson
 
 from atoll import limits
-from atoll.clock import Stamp, Version
 from atoll.database import due
 from atoll.database import format as fmt
 from atoll.database.log import retention, rows
@@ -22,6 +21,7 @@ from atoll.database.stored import Stored
 from atoll.model import keycode, values
 from atoll.model.values import Item
 from atoll.storage.engine import Snapshot, Transaction
+from atoll.versions import Stamp, Version
 
 
 def append(

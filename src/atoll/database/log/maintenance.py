@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from atoll import arns, limits
-from atoll.clock import Stamp
 from atoll.database import catalog, garbage
 from atoll.database import format as fmt
 from atoll.database.log import changes, retention, shards
@@ -11,6 +10,7 @@ from atoll.database.region import Region
 from atoll.database.schema import Shard, Table
 from atoll.errors import streams as stream_errors
 from atoll.storage.engine import Transaction
+from atoll.versions import Stamp
 
 TRIMMED_CHANGES = 200
 """The most changes that one run of `trim` deletes."""

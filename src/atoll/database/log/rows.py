@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from atoll.clock import Version
+from atoll.versions import Version
 
 _HAS_PREVIOUS = 0x80
 _CHANGE_HEADER = struct.Struct(">QQQBBIIIII")

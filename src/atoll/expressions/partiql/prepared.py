@@ -55,7 +55,8 @@ def _condition_of(statement: Statement) -> tree.ConditionNode | None:
 
 
 def values_of(prepared: Prepared, parameters: Sequence[AttributeValue]) -> Values:
-    """All values of one execution. Validates the parameters and makes them canonical."""
+    """The values of one execution. Validates all parameters and makes them canonical. Those that the statement does
+    not use are left out: there may be a million of them."""
     try:
         for value in parameters:
             model.check_value(value)
@@ -64,8 +65,9 @@ def values_of(prepared: Prepared, parameters: Sequence[AttributeValue]) -> Value
         raise
     if len(parameters) < prepared.parameters:
         raise errors.parameter_count()
-    values = {**prepared.literals, **{f"?{index}": value for index, value in enumerate(parameters)}}
-    types = tuple([next(iter(value)) for value in parameters[: prepared.parameters]])
+    used = parameters[: prepared.parameters]
+    values = {**prepared.literals, **{f"?{index}": value for index, value in enumerate(used)}}
+    types = tuple([next(iter(value)) for value in used])
     if types not in prepared.checked or prepared.depends_on_content:
         _check_operands(prepared.statement, values)
         if len(prepared.checked) >= _TYPES_OF_STATEMENT:
