@@ -57,7 +57,7 @@ def main() -> int:
 def _worst_requests() -> Found:
     found = stalls.measure()
     worst = max(found, key=lambda stall: stall.turn_ms)
-    errors = [stall.name for stall in found if stall.status >= 500]
+    errors = [stall.name for stall in found if stalls.is_fault(stall)]
     figures = f"{len(found)} requests, longest turn {worst.turn_ms:.0f} ms of CPU ({worst.name}), {len(errors)} errors"
     return not errors and worst.turn_ms <= TURN_MS, figures
 

@@ -83,10 +83,10 @@ def main() -> int:
     options = _options()
     stalls = measure(options.only, memory=options.memory, show=options.all)
     report(stalls)
-    return 1 if any(_failed(stall) for stall in stalls) else 0
+    return 1 if any(is_fault(stall) for stall in stalls) else 0
 
 
-def _failed(stall: Stall) -> bool:
+def is_fault(stall: Stall) -> bool:
     return stall.status >= 500 and stall.name not in stall_texts.UNDECODABLE
 
 
@@ -168,7 +168,7 @@ def report(stalls: list[Stall]) -> None:
     for stall in sorted(stalls, key=lambda stall: -stall.turn_ms)[:SHOWN]:
         _show(stall)
     for stall in stalls:
-        if _failed(stall):
+        if is_fault(stall):
             print(f"status {stall.status}: {stall.name}")
 
 
