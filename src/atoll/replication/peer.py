@@ -13,15 +13,14 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from http import HTTPStatus
 from urllib.parse import quote
-
-import orjson
 
 from atoll.clock import Clock
 from atoll.replication.exchange import Unreachable, accepted
 from atoll.replication.http import Answer, BadAnswer, HttpClient
-from atoll.replication.messages import MESSAGE_BYTES, Malformed, Message, dump, load
+from atoll.replication.messages import MESSAGE_BYTES, Malformed, Message, dump, load, parsed
 from atoll.security.credentials import Credential
 from atoll.security.signing import sign
 
@@ -86,10 +85,8 @@ class PeerExchange:
 
 def _reason(body: bytes) -> str:
     """The text of an error answer."""
-    try:
-        match orjson.loads(body):
+    with suppress(Malformed):
+        match parsed("answer", body):
             case {"message": str(text)} | {"Message": str(text)}:
                 return f": {text}"
-    except ValueError:
-        pass
     return ""
