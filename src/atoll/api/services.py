@@ -213,7 +213,7 @@ class Operation:
         self.layer = layer
         """Which wording the errors have since 2026 (`--error-style 2026`)."""
         self.check_members = check_members
-        """What an operation checks before its shape, with its own texts."""
+        """Checks before the shape, with texts of its own."""
         self.check: Callable[[Body], None] = self._first_check
         """Raises if a request does not have the operation's shape."""
 

@@ -211,7 +211,7 @@ class Meter:
         self._most = most
         self._tallies: dict[Key, Tally] = {}
         self._totals: dict[Key, Measured] = {}
-        """What was taken."""
+        """The sums of the tallies that were taken."""
         self._replicated: dict[tuple[str, str], Replicated] = {}
         self._has_replicated = False
         self._expired: dict[tuple[int, str], int] = {}
