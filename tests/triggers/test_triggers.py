@@ -763,6 +763,28 @@ class TestStop:
 
         world.story(tell)
 
+    @pytest.mark.parametrize(("most", "value"), [("INVOCATIONS", 3), ("BYTES", 3 * 10)])
+    def test_few_invocations_of_a_slow_function_wait(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, most: str, value: int
+    ) -> None:
+        """A client does not wait for its invocations: it could fill the memory with their events."""
+        monkeypatch.setattr(f"atoll.triggers.waiting.{most}", value)
+        request = {"FunctionName": "f", "InvocationType": "Event", "Payload": b'"8 bytes."'}
+
+        async def tell() -> None:
+            world.functions.gate = asyncio.Event()
+            for _ in range(3):
+                await api.invoke(world.triggers, request)
+            with pytest.raises(ApiError) as caught:
+                await api.invoke(world.triggers, request)
+            assert (caught.value.code, caught.value.status) == ("TooManyRequestsException", 429)
+            await api.invoke(world.triggers, {**request, "FunctionName": "g"})
+            world.functions.gate.set()
+            await turns()
+            await api.invoke(world.triggers, request)
+
+        world.story(tell)
+
     def test_one_that_does_not_end_is_not_waited_for(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in ("STOP_S", "KILLED_S"):
             monkeypatch.setattr(f"atoll.triggers.poller.{name}", 0.01)

@@ -28,6 +28,7 @@ from atoll.triggers.batches import Advance, BatchOutcome, Discard, Gathered, Inv
 from atoll.triggers.functions import Functions
 from atoll.triggers.lanes import Found, Key, LanePlan, Place
 from atoll.triggers.registry import Function
+from atoll.triggers.waiting import Waiting
 
 LOOK_MS = 50
 LOOK_IDLE_MS = 500
@@ -104,7 +105,8 @@ class Triggers:
         self._woken = asyncio.Event()
         self._passing = asyncio.Lock()
         self._invocations: set[asyncio.Task[BatchOutcome]] = set()
-        """Running invocations requested by clients."""
+        """Invocations requested by clients: those that run, and those that wait for it."""
+        self._waiting = Waiting()
         self._stopping = False
 
     def wake(self) -> None:
@@ -163,16 +165,19 @@ class Triggers:
             await asyncio.wait(self._invocations, timeout=KILLED_S)
 
     def invocation(self, function: Function, event: bytes) -> asyncio.Task[BatchOutcome]:
-        """Call a function once; the caller need not await the task. Raises when the server has stopped."""
+        """Call a function once; the caller need not await the task. Raises when the server has stopped, or when
+        too many invocations of the function wait."""
         if self.functions.closed:
             raise trigger_errors.stopping()
+        self._waiting.add(function.name, len(event))
         task = asyncio.create_task(self.functions.invoke(function, event, self.functions.new_request_id()))
         self._invocations.add(task)
-        task.add_done_callback(partial(self._end, function))
+        task.add_done_callback(partial(self._end, function, len(event)))
         return task
 
-    def _end(self, function: Function, task: asyncio.Task[BatchOutcome]) -> None:
+    def _end(self, function: Function, size: int, task: asyncio.Task[BatchOutcome]) -> None:
         self._invocations.discard(task)
+        self._waiting.remove(function.name, size)
         if not task.cancelled() and task.exception() is not None:  # the caller may not await it
             extra = {"region": self.region.name, "function": function.name}
             _log.warning("function %s was not invoked: %s", function.name, task.exception(), extra=extra)
