@@ -562,21 +562,21 @@ class TestDeclaredTriggers:
         world = worlds(Trigger("users", "f", None, {}))
         waits = "the trigger of users for f waits: "
 
-        async def told() -> list[str]:
+        async def warnings() -> list[str]:
             caplog.clear()
             await world.triggers.settle()
             return [record.message for record in caplog.records if record.levelno == logging.WARNING]
 
         async def tell() -> None:
-            assert await told() == [waits + "there is no such table in us-east-1"]
+            assert await warnings() == [waits + "there is no such table in us-east-1"]
             await world.table("others", stream=False)
-            assert await told() == []
+            assert await warnings() == []
             await world.table(stream=False)
-            assert await told() == [waits + "the table has no stream in us-east-1"]
+            assert await warnings() == [waits + "the table has no stream in us-east-1"]
             for enabled in (True, False):
                 specification = {"StreamEnabled": enabled} | ({"StreamViewType": "KEYS_ONLY"} if enabled else {})
                 await world.request("UpdateTable", TableName="users", StreamSpecification=specification)
-                assert await told() == ([] if enabled else [waits + "the table has no stream in us-east-1"])
+                assert await warnings() == ([] if enabled else [waits + "the table has no stream in us-east-1"])
 
         world.story(tell)
 

@@ -57,8 +57,8 @@ class Arrived:
 
 
 @dataclass
-class State:
-    """The recent progress of a loop."""
+class LoopProgress:
+    """The recent progress of the loop that follows one other region."""
 
     pending: int = 0
     lag_ms: int = 0
@@ -84,7 +84,7 @@ class Replication:
     def __init__(self, region: Region, exchange: DeliveringExchange, paced: Callable[[str], bool] = _never) -> None:
         self.region = region
         self._paced = paced
-        self.states: dict[Key, State] = {}
+        self.states: dict[Key, LoopProgress] = {}
         self._exchange = exchange
         self._invitations: dict[Key, asyncio.Task[bool]] = {}
         self._woken = asyncio.Event()
@@ -173,7 +173,7 @@ class Replication:
         if progress.learned:
             self.region.wake()
             self.wake()
-        state = self.states.setdefault((name, other), State())
+        state = self.states.setdefault((name, other), LoopProgress())
         state.pending, state.last_error = progress.pending, None
         state.applied += progress.applied
         state.conflicts += progress.conflicts
@@ -197,7 +197,7 @@ class Replication:
         """The answer. The question tells which changes have arrived: the other region measures them."""
         if asked.name != "changes":
             return await self._deliver(name, other, asked, wait_ms)
-        state = self.states.setdefault((name, other), State())
+        state = self.states.setdefault((name, other), LoopProgress())
         told, state.arrived = state.arrived, Arrived()
         try:
             head = asked.head | {"arrived": [told.changes, told.latency_ms, told.longest_ms]}
@@ -209,7 +209,7 @@ class Replication:
     async def _deliver(self, name: str, other: str, asked: Message, wait_ms: int) -> Delivery:
         if not wait_ms:
             return await self._exchange.deliver(self.region.name, other, asked)
-        state = self.states.setdefault((name, other), State())
+        state = self.states.setdefault((name, other), LoopProgress())
         state.asked = task = asyncio.create_task(self._exchange.deliver(self.region.name, other, asked))
         try:
             return await task
@@ -231,7 +231,7 @@ class Replication:
             if task is not None:
                 task.cancel()
         for key in wanted:
-            state = self.states.setdefault(key, State())
+            state = self.states.setdefault(key, LoopProgress())
             if state.task is None or state.task.done():
                 state.task = asyncio.create_task(self._follow(*key))
 
@@ -269,13 +269,13 @@ class Replication:
     def _fault(self, name: str, other: str, error: Exception) -> None:
         """Report why changes cannot be applied. It is logged once: here, or by the store's health if the store caused
         it."""
-        reason, state = str(error) or type(error).__name__, self.states.setdefault((name, other), State())
+        reason, state = str(error) or type(error).__name__, self.states.setdefault((name, other), LoopProgress())
         if not self.region.health.failed(error, count=0) and state.last_error != reason:
             _log.error("the changes of %s in %s cannot be applied in %s", name, other, self.region.name, exc_info=error)
         state.last_error = reason
 
     def failed(self, name: str, other: str, reason: str) -> None:
-        self.states.setdefault((name, other), State()).last_error = reason
+        self.states.setdefault((name, other), LoopProgress()).last_error = reason
 
     def _invite(self, tables: list[Table]) -> list[asyncio.Task[bool]]:
         """Ask new members to join, all at a time: one that does not answer holds up no other. Each task returns whether
