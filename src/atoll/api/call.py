@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from atoll import errors
 from atoll.api.partiql.kinds import counted
-from atoll.api.resources import FUNCTION, MAPPING, table_of
+from atoll.api.resources import FUNCTION, MAPPING, STATEMENT_BATCH, STATEMENT_TRANSACTION, table_of
 from atoll.api.services import IDENTITIES, LAMBDA, Body, Operation
 from atoll.aside import aside
 from atoll.capacity.meter import Meter
@@ -105,7 +105,7 @@ class Desk:
                 answer = await self._call_faulty(self._faults, operation, on, body)
         except ApiError as error:
             if meter is not None:
-                _count_failed(meter, operation, body, checked, error)
+                await _count_failed(meter, operation, body, checked, error)
             if on is not None and meter is not None and on.settings.error_style == "2026":
                 raise errors.since_2026(error, operation.layer) from None
             raise
@@ -115,7 +115,7 @@ class Desk:
             self._failed(on, operation, _tables(operation, body) if checked else _NONE, failure)
             internal = operation.service.internal()
             if meter is not None:
-                _count_failed(meter, operation, body, checked, internal)
+                await _count_failed(meter, operation, body, checked, internal)
             raise internal from None
         if meter is not None:
             tally = meter.current
@@ -160,7 +160,7 @@ def logging_slow(call: Call, slow_ms: int, next_id: Callable[[], str | None]) ->
         finally:
             latency_ns = monotonic_ns() - started_ns
             if latency_ns >= slow_ms * 1_000_000:
-                extra = _fields(operation, tables_of(operation, body), next_id())
+                extra = _fields(operation, await tables_of_any(operation, body), next_id())
                 extra |= {"latency_ms": latency_ns // 1_000_000, "error": error and error.code}
                 _log.warning("a slow request", extra=extra)
             error = None  # its traceback refers to this frame: break the cycle
@@ -168,10 +168,12 @@ def logging_slow(call: Call, slow_ms: int, next_id: Callable[[], str | None]) ->
     return timed
 
 
-def _count_failed(meter: Meter, operation: Operation, body: Body, checked: bool, error: ApiError) -> None:
+async def _count_failed(meter: Meter, operation: Operation, body: Body, checked: bool, error: ApiError) -> None:
     """`checked`: the body has the operation's shape."""
     if checked:
-        meter.failed(counted(operation.name, body), _tables(operation, body), error)
+        parses = operation.touches in _PARSING
+        tables = await aside(_tables, operation, body) if parses else _tables(operation, body)
+        meter.failed(counted(operation.name, body), tables, error)
     else:
         meter.failed(operation.name, _NONE, error)
 
@@ -208,7 +210,15 @@ def tables_of(operation: Operation, body: Body) -> Set[str]:
     return _tables(operation, body)
 
 
+async def tables_of_any(operation: Operation, body: Body) -> Set[str]:
+    """Like `tables_of`, of a request that may take long to check or parse."""
+    is_plain = type(body) is dict and operation.touches not in _PARSING
+    return tables_of(operation, body) if is_plain else await aside(tables_of, operation, body)
+
+
 _NONE = frozenset([""])
+_PARSING = (STATEMENT_BATCH, STATEMENT_TRANSACTION)
+"""They parse many statements, also those that have not been parsed because an earlier one is faulty."""
 
 
 def _tables(operation: Operation, body: Body) -> Set[str]:
