@@ -1,4 +1,4 @@
-"""The worst requests that each operation accepts, or has to refuse. The tables are those of `stalls.load`."""
+"""The slowest requests that each operation accepts or refuses. They use the tables of `stalls.load`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NOTHING = "nothing, for comparison"
 class Request(NamedTuple):
     name: str
     sent: bytes
-    """All of it."""
+    """All bytes of the request."""
 
 
 def requests() -> Iterator[Request]:
@@ -189,7 +189,7 @@ def _batches() -> Iterator[_Operation]:
 
 
 def _lists() -> Iterator[_Operation]:
-    """Lists of more members than an operation takes."""
+    """Lists with more members than an operation accepts."""
     key = {"pk": {"S": "p"}}
     put = {"Put": {"TableName": "Probe", "Item": key}}
     yield "TransactWriteItems 250,000", "TransactWriteItems", {"TransactItems": [put] * 250_000}

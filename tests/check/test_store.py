@@ -150,6 +150,32 @@ def test_a_flipped_bit_of_any_row_is_found(saved: Path, tmp_path: Path, column: 
         assert {row[1] for row in definitions} <= kept
 
 
+TEXTS = [
+    ("kv", "v = CAST(v AS TEXT)", True),
+    ("kv", "k = CAST(k AS TEXT)", True),
+    ("kv", "v = CAST(x'ff' || v AS TEXT)", False),
+    ("kv", "c = CAST(x'ff' AS TEXT)", False),
+    ("counters", "n = CAST(x'ff' AS TEXT)", True),
+    ("counters", "k = CAST(x'ff' AS TEXT)", True),
+    ("counters", "c = CAST(x'ff' AS TEXT)", True),
+]
+
+
+@pytest.mark.parametrize(("rows", "change_to", "is_kept"), TEXTS)
+def test_bytes_that_became_a_text(
+    run: Run, data: Path, world: ManualRegion, rows: str, change_to: str, is_kept: bool
+) -> None:
+    """SQLite's own bytes say that a value is a text. If it was not valid UTF-8, the check ended with a traceback."""
+    before = dump(data)
+    first = f"(SELECT min(k) FROM {rows} WHERE k >= ?)"
+    key = first_key(world, table_of(world).space) if rows == "kv" else b"n"
+    change(data, f"UPDATE {rows} SET {change_to} WHERE k = {first}", key)
+    assert run()[0] == 1
+    assert run("--repair")[0] == 0
+    assert run()[0] == 0
+    assert (dump(data)["kv"] == before["kv"]) is is_kept
+
+
 INDEX_LEAF = 10
 
 

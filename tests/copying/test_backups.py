@@ -23,6 +23,7 @@ from atoll.database.region import Settings
 from atoll.node import Node
 from atoll.storage.engine import Corrupt
 from atoll.storage.sqlite import FILE_NAME
+from atoll.storage.sqlitefile import PAGE_BYTES
 from atoll.testing.local import LocalServer
 from tests.check.worlds import full_world, save
 
@@ -130,7 +131,7 @@ def test_a_second_backup_adds_what_has_changed(data: Path, file: Path, tmp_path:
     assert stored(tmp_path / "after") == stored(data) != rows
 
 
-def test_a_flipped_bit_anywhere_is_found(data: Path, file: Path, tmp_path: Path) -> None:
+def test_a_flipped_bit_anywhere_is_found_or_changes_nothing(data: Path, file: Path, tmp_path: Path) -> None:
     assert back_up(data, file) == 0
     whole, chance = file.read_bytes(), random.Random(1)
     unused = range(len(backup_file.MAGIC), backup_file.HEADER_BYTES)  # random bytes
@@ -139,8 +140,11 @@ def test_a_flipped_bit_anywhere_is_found(data: Path, file: Path, tmp_path: Path)
         damaged = bytearray(whole)
         damaged[at] ^= 1 << chance.randrange(8)
         file.write_bytes(damaged)
-        assert verify(file) == 2, at
         target = tmp_path / f"new-{number}"
+        if verify(file) == 0:  # a few bits of compressed bytes have no meaning
+            assert restore(file, target) == 0, at
+            assert stored(target) == stored(data), at
+            continue
         assert restore(file, target) == 2, at
         assert not [*target.glob(f"**/{FILE_NAME}")]
 
@@ -190,11 +194,56 @@ def test_a_backup_never_writes_over_what_is_behind_damage(data: Path, file: Path
         assert file.read_bytes() == other
 
 
-def test_a_damaged_row_ends_the_backup(data: Path, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    change(data, f"UPDATE kv SET v = v || x'00' WHERE k = x'{some_key(data).hex()}'")
+DAMAGES = [
+    "UPDATE kv SET v = v || x'00' WHERE k = x'{key}'",
+    "UPDATE kv SET v = CAST(x'ff' AS TEXT) WHERE k = x'{key}'",
+    "UPDATE counters SET n = n + 1 WHERE k = (SELECT max(k) FROM counters)",
+    "UPDATE counters SET kind = 7 WHERE k = (SELECT max(k) FROM counters)",
+    "UPDATE counters SET n = CAST(x'ff' AS TEXT) WHERE k = (SELECT max(k) FROM counters)",
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_row_or_counter_ends_the_backup(
+    data: Path, file: Path, capsys: pytest.CaptureFixture[str], damage: str
+) -> None:
+    """Counters were once copied unverified, and got a new checksum."""
+    change(data, damage.format(key=some_key(data).hex()))
     assert back_up(data, file) == 2
-    assert "does not match its checksum" in capsys.readouterr().err
+    assert f"{REGION}/{FILE_NAME}: the row with the key" in (printed := capsys.readouterr().err)
+    assert "does not match its checksum" in printed
     assert verify(file) == 2
+
+
+TABLE_LEAF, INDEX_LEAF = 13, 10
+
+
+@pytest.mark.parametrize("leaf", [TABLE_LEAF, INDEX_LEAF])
+def test_missing_rows_end_the_backup(data: Path, file: Path, capsys: pytest.CaptureFixture[str], leaf: int) -> None:
+    """Damage of a page can hide rows of the table, or of its index. A backup once had only the others."""
+    hide_a_row(data / REGION / FILE_NAME, leaf)
+    assert back_up(data, file) == 2
+    assert f"{REGION}/{FILE_NAME}: rows are missing; run `atoll store check`" in capsys.readouterr().err
+    assert verify(file) == 2
+
+
+def hide_a_row(path: Path, leaf: int) -> None:
+    content = path.read_bytes()
+    numbers = row_numbers(path)
+    for start in range(PAGE_BYTES, len(content), PAGE_BYTES):
+        cells = int.from_bytes(content[start + 3 : start + 5], "big")
+        if content[start] == leaf and cells > 1:
+            path.write_bytes(content[: start + 3] + (cells - 1).to_bytes(2, "big") + content[start + 5 :])
+            if row_numbers(path) != numbers:
+                return
+    raise AssertionError("no page has a row that can be hidden")
+
+
+def row_numbers(path: Path) -> list[int]:
+    """As the table and its index have them."""
+    with closing(open_file(path)) as connection:
+        sources = ("kv NOT INDEXED", "kv INDEXED BY sqlite_autoindex_kv_1")
+        return [connection.execute(f"SELECT count(*) FROM {source}").get for source in sources]
 
 
 def test_only_an_empty_directory_is_restored_to(data: Path, file: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -63,7 +63,7 @@ def keep_the_first_salts(patch: pytest.MonkeyPatch) -> None:
 def verify_nothing(patch: pytest.MonkeyPatch) -> None:
     get = "SELECT v FROM kv WHERE k = ?"
     patch.setattr(sqlitefile.Rows, "get", lambda self, key: self._execute(get, (key,)).get)
-    patch.setattr(sqlitefile, "_verified", lambda rows: ((key, value) for key, value, _ in rows))
+    patch.setattr(sqlitefile, "_verified", lambda rows, _: ((key, value) for key, value, _ in rows))
 
 
 def survive_a_failed_sync(patch: pytest.MonkeyPatch) -> None:

@@ -182,9 +182,12 @@ NONSENSE_CHANGES: dict[str, tuple[Change, str]] = {
     "JSON nested too deeply": (part(1, b'{"L":[' * 2_000), "is not JSON"),
     "a frame of 16 MB": (lambda head, parts: parts.append(bytes(16 * 1024 * 1024 - 10_000)), "3 parts for 1 changes"),
     "many changes": (
-        lambda head, parts: head.update(rows=head["rows"] * 5_000) or parts.extend(parts * 4_999),
-        "5000 changes; at most 1000",
+        lambda head, parts: head.update(rows=head["rows"] * 1_200) or parts.extend(parts * 1_199),
+        "1200 changes; at most 1000",
     ),
+    "many positions": (setting("positions", [[1, 1]] * 10_001), "a list of 10001; at most 10000"),
+    "many large parts": (lambda head, parts: parts.extend([bytes(3 * 1024**2)] * 3), "besides its largest part"),
+    "a large item": (part(1, b'{"pk":{"S":"' + b"s" * 7_000_000 + b'"}}'), "the JSON of an item has 7000015 bytes"),
 }  # fmt: skip
 
 

@@ -47,6 +47,26 @@ def test_nonsense_is_malformed(body: bytes) -> None:
         load(body)
 
 
+def framed(head: bytes, *parts: bytes) -> bytes:
+    return b"".join(len(one).to_bytes(4) + one for one in (head, *parts))
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (framed(b'["n",{}]', *[b""] * 5_000), "more than 4000 parts"),
+        (framed(b'["n",{"a":[' + b"[]," * 100_000 + b"1]}]"), "too many values"),
+        (framed(b'["n",{"a":' + b",".join([b"[" * 500 + b"]" * 500] * 1_000) + b"]}]"), "too many values"),
+        (framed(b'["n",{"a":"' + b"a" * 3_000_000 + b'"}]'), "too many"),
+        (framed(b'["n",{"a":' + b"[" * 2_000 + b"]" * 2_000 + b"}]"), "is not JSON"),
+    ],
+)
+def test_a_frame_that_takes_long_to_read_is_malformed(body: bytes, reason: str) -> None:
+    """16 MB of nested lists as a head stopped the server for a minute; four million empty parts, for a second."""
+    with pytest.raises(Malformed, match=reason):
+        load(body)
+
+
 def test_a_damaged_frame_is_malformed_or_another_message() -> None:
     """No damage raises anything else."""
     seeded = random.Random(7)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+import orjson
 import pytest
 import uvloop
 
@@ -18,14 +20,15 @@ from atoll.database.region import Region
 from atoll.errors import ApiError
 from atoll.node import Node
 from atoll.replication.exchange import Unreachable
-from atoll.replication.http import HttpClient
-from atoll.replication.messages import Message, dump, load
+from atoll.replication.http import LARGE_BODIES, LARGE_BYTES, BadAnswer, HttpClient
+from atoll.replication.messages import MESSAGE_BYTES, Message, dump, load
 from atoll.replication.peer import PREFIX, SERVICE, PeerExchange
 from atoll.security.credentials import BadCredentials, Credential, Credentials
 from atoll.security.signing import sign
 from tests.replication.conftest import JP, US, certificate, only_peer, pair, peering, running
 
 T = TypeVar("T")
+DEEP = b'{"a":' + b"[" * 500 + b"]" * 500 + b"}"
 HELLO = Message("greet", {"n": 1}, [b"", b"\0\xff", b"x" * 100_000])
 
 
@@ -138,6 +141,28 @@ class TestExchange:
                     await began.wait()
                 with pytest.raises(Unreachable, match="the server stops"):
                     await asking
+
+        run(main())
+
+    def test_a_stop_ends_the_questions_that_wait_for_answers(self, keys: Path) -> None:
+        """A request that waited for a silent peer held up the end of the server for half a minute."""
+        one, other = pair(keys)
+        began = asyncio.Event()
+
+        async def wait(asked: Region, source: str, message: Message) -> Message:
+            began.set()
+            await asyncio.Event().wait()
+            return message
+
+        async def main() -> None:
+            async with running(other):
+                other.peering.handlers["wait"] = wait
+                async with running(one):
+                    asking = asyncio.create_task(one.peering.exchange.ask(US, JP, Message("wait", {})))
+                    await began.wait()
+                for question in (asking, one.peering.exchange.ask(US, JP, HELLO)):
+                    with pytest.raises(Unreachable, match="this server stops"):
+                        await question
 
         run(main())
 
@@ -373,8 +398,96 @@ class TestNonsense:
         run(main())
 
     @pytest.mark.parametrize(
+        ("start", "more"),
+        [
+            (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+            (b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"),
+            (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\na\r\n"),
+            (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;", b"a"),
+        ],
+        ids=["interim answers", "headers", "chunks", "extension of a chunk"],
+    )
+    def test_an_answer_that_never_ends_is_cut(self, start: bytes, more: bytes) -> None:
+        """A peer sent heads or chunk framing without an end. The reader took them for a minute, at half of its CPU, and
+        asked again; its own clients waited 300 ms for a GetItem. Only the bytes of bodies were limited."""
+        ended = asyncio.Event()
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(start)
+            with suppress(ConnectionError):
+                while True:
+                    writer.write(more * 10_000)
+                    await writer.drain()
+            ended.set()
+
+        async def main() -> None:
+            async with asyncio.timeout(20):
+                server = await asyncio.start_server(serve, "127.0.0.1", 0)
+                port = server.sockets[0].getsockname()[1]
+                client = HttpClient(f"http://127.0.0.1:{port}", None, most_bytes=MESSAGE_BYTES)
+                with pytest.raises(BadAnswer, match="bytes for a body of"):
+                    await client.post("/", {"host": "localhost"}, b"", 60)
+                await ended.wait()
+                server.close()
+
+        run(main())
+
+    def test_two_answers_to_one_question(self) -> None:
+        """The second answer, or its first half, would be taken for that to the next question."""
+        answer = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nright"
+        for more in (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwrong", b"HTTP/1.1 200 OK\r\n", b"\0"):
+            asked = asyncio.run(_asked_twice(answer, more))
+            assert asked == [b"right", b"right"]
+
+    def test_a_large_body_waits_for_others(self) -> None:
+        """Each connection took up to 16 MB of an answer that did not end, and each replicated table has one."""
+        go_on, sent = asyncio.Event(), asyncio.Semaphore(0)
+        body = bytes(2 * LARGE_BYTES)
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            head = await reader.readuntil(b"\r\n\r\n")
+            writer.transport.set_write_buffer_limits(0)
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body))
+            is_slow = head.startswith(b"POST /slow")
+            writer.write(body[1:] if is_slow else body)
+            await writer.drain()
+            sent.release()
+            if is_slow:
+                await go_on.wait()
+                writer.write(body[:1])
+
+        async def main() -> None:
+            server = await asyncio.start_server(serve, "127.0.0.1", 0)
+            port = server.sockets[0].getsockname()[1]
+            client = HttpClient(f"http://127.0.0.1:{port}", None, most_bytes=MESSAGE_BYTES)
+            slow = [asyncio.ensure_future(client.post("/slow", {}, b"", 30)) for _ in range(LARGE_BODIES)]
+            for _ in slow:
+                await sent.acquire()
+            quick = asyncio.ensure_future(client.post("/quick", {}, b"", 30))
+            assert not (await asyncio.wait([quick], timeout=0.2))[0]
+            go_on.set()
+            assert {len(answer.body) for answer in await asyncio.gather(*slow, quick)} == {len(body)}
+            client.close()
+            server.close()
+
+        run(main())
+
+    @pytest.mark.parametrize(
         "head",
-        [{}, {"reason": 5}, {"code": "X"}, {"code": "X", "message": 1, "status": "400", "prefix": "", "fields": 0}],
+        [
+            {},
+            {"reason": 5},
+            {"code": "X"},
+            {"code": "X", "message": 1, "status": "400", "prefix": "", "fields": 0},
+            *(
+                {"code": "X", "message": "", "status": status, "prefix": "", "fields": {}}
+                for status in (-1, 200, 99_999)
+            ),
+            {"code": "X", "message": "", "status": 400, "prefix": "", "fields": {"a": ["b"] * 20_000}},
+            {"code": "X", "message": "", "status": 400, "prefix": "", "fields": orjson.Fragment(DEEP)},
+        ],
+        ids=range(9),
     )
     @pytest.mark.parametrize("name", ["refused", "unreachable"])
     def test_a_refusal_that_is_none(self, name: str, head: dict[str, Any]) -> None:
@@ -396,3 +509,23 @@ class TestNonsense:
             server.close()
 
         run(main())
+
+
+async def _asked_twice(answer: bytes, more: bytes) -> list[bytes]:
+    """The answers to two questions, if the server sends `more` after each."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                await reader.readuntil(b"\r\n\r\n")
+                writer.write(answer + more)
+        writer.close()
+
+    async with asyncio.timeout(20):
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        client = HttpClient(f"http://127.0.0.1:{port}", None, most_bytes=MESSAGE_BYTES)
+        found = [(await client.post("/", {"host": "localhost"}, b"", 60)).body for _ in range(2)]
+        client.close()
+        server.close()
+    return found

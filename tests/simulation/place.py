@@ -20,7 +20,7 @@ from atoll.database.records import load
 from atoll.database.region import Region, Settings
 from atoll.database.schema import Table
 from atoll.storage.buffer import Buffer
-from atoll.storage.memory import State
+from atoll.storage.memory import MemoryState
 from atoll.versions import Version
 from tests.simulation.engine import TurningEngine
 from tests.simulation.model import Model, Suffix, Violation, Write, require
@@ -36,7 +36,7 @@ Sight = tuple[Suffix, Version]
 """An item, and a version of it that a message tells of."""
 
 
-class Place:
+class SimulatedRegion:
     def __init__(self, name: str, models: dict[str, Model], clock: ManualClock, changed: Callable[[], None]) -> None:
         self.name = name
         self.clock = clock
@@ -55,7 +55,7 @@ class Place:
         """Start a process, which knows only what the store has."""
         self.region = Region(self.name, self.engine, self.clock, Settings(quotas=False))
 
-    def load(self, state: State) -> None:
+    def load(self, state: MemoryState) -> None:
         """Begin with a store that another world has made."""
         self.engine.restore(state)
         self._table_changed(self.engine.committed_rows.get(TABLE_KEY))

@@ -624,6 +624,8 @@ def test_every_acknowledged_write_outlives_kill_9_and_none_is_half_there(tmp_pat
 DAMAGES = [
     "UPDATE kv SET v = CAST(x'00' || substr(v, 2) AS BLOB) WHERE k = x'6b32'",
     "UPDATE kv SET v = 'text' WHERE k = x'6b32'",
+    "UPDATE kv SET v = CAST(x'ff' || substr(v, 2) AS TEXT) WHERE k = x'6b32'",
+    "UPDATE kv SET c = CAST(x'ff' AS TEXT) WHERE k = x'6b32'",
     "UPDATE kv SET v = substr(v, 2) WHERE k = x'6b32'",
     "UPDATE kv SET c = c + 1 WHERE k = x'6b32'",
     "UPDATE kv SET (v, c) = (SELECT v, c FROM kv WHERE k = x'6b31') WHERE k = x'6b32'",  # another row's content
@@ -646,7 +648,7 @@ def test_row_that_does_not_match_its_checksum_is_never_returned(tmp_path, damage
             lambda s: list(s.scan(b"k", b"l", reverse=True)),
             lambda s: s.first([(b"k2", b"k3")]),
         ):
-            with pytest.raises(Corrupt, match="6b32 does not match its checksum"):
+            with pytest.raises(Corrupt, match=r"atoll\.db: .* 6b32 does not match its checksum"):
                 await engine.read(read)
             with pytest.raises(Corrupt):
                 await engine.transact(read)
@@ -665,7 +667,7 @@ def test_row_that_does_not_match_its_checksum_is_never_returned(tmp_path, damage
 
 def test_row_whose_key_has_become_a_number_is_reported():
     with pytest.raises(Damaged):
-        list(sqlitefile._verified([(7, b"value", 0)]))  # type: ignore[list-item]
+        list(sqlitefile._verified([(7, b"value", 0)], bytes))  # type: ignore[list-item]
 
 
 def test_file_that_cannot_be_opened_or_written_is_a_disk_that_fails(tmp_path):
@@ -681,8 +683,9 @@ def test_file_that_cannot_be_opened_or_written_is_a_disk_that_fails(tmp_path):
     run(tmp_path / "other", scenario)
 
 
+@pytest.mark.parametrize("change_to", ["n = 8", "n = 'text'", "n = CAST(x'ff' AS TEXT)", "c = CAST(x'ff' AS TEXT)"])
 @pytest.mark.parametrize("kind", [0, 1])
-def test_counter_that_does_not_match_its_checksum_is_never_returned(tmp_path, kind):
+def test_counter_that_does_not_match_its_checksum_is_never_returned(tmp_path, kind, change_to):
     async def fill(engine):
         await engine.transact(lambda tx: (tx.add_number(b"n", 7), tx.add_tally(b"n", 7)))
 
@@ -692,5 +695,5 @@ def test_counter_that_does_not_match_its_checksum_is_never_returned(tmp_path, ki
             await engine.read(read)
 
     run(tmp_path, fill)
-    change(tmp_path / "atoll.db", f"UPDATE counters SET n = 8 WHERE kind = {kind}")
+    change(tmp_path / "atoll.db", f"UPDATE counters SET {change_to} WHERE kind = {kind}")
     run(tmp_path, look)

@@ -94,7 +94,8 @@ async def update_item(region: Region, body: Body) -> Answer:
         plan = plan._replace(make=partial(_refused, plan.make))
     change, outcome = await _write(region, body, plan, "UpdateItem")
     answer = write_answer(body, change, outcome)
-    attributes = await _update_values(body.get("ReturnValues"), change.update, outcome)
+    wanted = body.get("ReturnValues", "NONE")
+    attributes = None if wanted == "NONE" else await _update_values(wanted, change.update, outcome)
     if attributes:
         answer["Attributes"] = attributes
     return answer

@@ -24,7 +24,7 @@ def unreadable(
 ) -> ApiError | None:
     """The error of a read at this row key if the table's bucket or the key's range is empty; None if they admit it.
     `used` and `pending` are the operation's uncharged reads."""
-    empty = exhausted(region, table, [None], "Read", used)
+    empty = exhausted(region, table, [None], "Read", used) if table.limited else None
     return refusal(region, table, empty, "Read", key) if empty else unreadable_at(region, table, None, key, pending)
 
 
@@ -94,9 +94,10 @@ def settle_all(
     region: Region, items: Sequence[tuple[str, Table, int]], row_keys: Sequence[bytes], operation: str
 ) -> list[Consumed]:
     """Charge the reads of a transaction, as in `read_in_transaction`; raises `Cancelled` if one is throttled."""
-    refusals = [unreadable(region, table, key) for (_, table, _), key in zip(items, row_keys, strict=True)]
-    if any(refusals):
-        raise Cancelled(refusals)
+    if region.key_ranges is not None or any(table.limited for _, table, _ in items):
+        refusals = [unreadable(region, table, key) for (_, table, _), key in zip(items, row_keys, strict=True)]
+        if any(refusals):
+            raise Cancelled(refusals)
     consumed = read_in_transaction(items)
     charge(region, consumed)
     _draw_all(region, items, row_keys)

@@ -136,7 +136,7 @@ def add_costs(pending: dict[int, float], costs: Mapping[int, float]) -> None:
 
 def charge(region: Region, consumed: Iterable[Consumed]) -> None:
     for one in consumed:
-        for part in (None, *one.of.global_indexes):
+        for part in (None, *one.of.global_indexes) if one.of.limited else ():
             units = one.drawn(part)
             if units:
                 _take(region, one.of, part, one.kind, units)

@@ -22,7 +22,7 @@ from atoll.database import format as fmt
 from atoll.database.schema import Table
 from atoll.storage.buffer import Row
 from atoll.storage.engine import Corrupt
-from atoll.storage.sqlitefile import BUSY_MS, CACHE_KIB, MAP_BYTES, NUMBERS, TALLIES, checksum
+from atoll.storage.sqlitefile import BUSY_MS, CACHE_KIB, MAP_BYTES, NUMBERS, TALLIES, bytes_or_hex, checksum
 
 REPORTED_FAULTS = 100
 """Faults of the file that SQLite lists."""
@@ -35,12 +35,16 @@ LOG_PAGES, RESET_LOOKS, RESET_LOOK_S = 4_000, 200, 0.01
 
 _TICK_ROWS = 500
 
-_GET = "SELECT v, c FROM kv WHERE k = ?"
-_SCAN = "SELECT k, v, c FROM kv WHERE k >= ? AND k < ? ORDER BY k"
-_SCAN_REVERSE = "SELECT k, v, c FROM kv WHERE k >= ? AND k < ? ORDER BY k DESC"
-_COUNTER = "SELECT n, c FROM counters WHERE kind = ? AND k = ?"
-_COUNTERS = "SELECT k, n, c FROM counters WHERE kind = ? AND k >= ? AND k < ? ORDER BY k"
-_CHUNK = f"SELECT id, k, v, c FROM kv WHERE id >= ? ORDER BY id LIMIT {CHUNK_ROWS}"
+COLUMNS = f"""id, CAST(k AS BLOB), CAST(v AS BLOB), {bytes_or_hex("c")}, typeof(k) = 'blob' AND typeof(v) = 'blob'"""
+"""Those of `Stored`. If SQLite's own bytes are damaged, a key or a value may have become a text or a number."""
+
+_GET = f"SELECT {COLUMNS} FROM kv WHERE k = ?"
+_SCAN = f"SELECT {COLUMNS} FROM kv WHERE k >= ? AND k < ? ORDER BY k"
+_SCAN_REVERSE = f"{_SCAN} DESC"
+_COUNTER = f"SELECT {bytes_or_hex('n', 'c')} FROM counters WHERE kind = ? AND k = ?"
+_COUNTERS = f"SELECT {bytes_or_hex('k', 'n', 'c')} FROM counters WHERE kind = ? AND k >= ? AND k < ? ORDER BY k"
+_ALL_COUNTERS = f"SELECT {bytes_or_hex('kind', 'k', 'n', 'c')} FROM counters ORDER BY kind, k"
+_ROWS = f"SELECT {COLUMNS} FROM kv WHERE id >= ? ORDER BY id LIMIT ?"
 
 Tick = Callable[[int], None]
 """Receives the number of rows read since the last call."""
@@ -67,9 +71,15 @@ class Stored(NamedTuple):
     key: Any
     value: Any
     checksum: Any
+    are_bytes: int
+    """Whether the key and the value are bytes in the file, too."""
 
     @property
     def is_intact(self) -> bool:
+        return bool(self.are_bytes) and self._has_checksum
+
+    @property
+    def _has_checksum(self) -> bool:
         key, value = self.key, self.value
         return type(key) is bytes and type(value) is bytes and bool(checksum(key, value) == self.checksum)
 
@@ -82,11 +92,14 @@ class Stored(NamedTuple):
         return type(self.value) is bytes and self.value.startswith(b"{") and read(Table, self.value) is not None
 
     def restored(self) -> Stored | None:
-        """The row with its correct key, if this is a table's definition and only its key is damaged."""
+        """The row as it was: if SQLite takes its bytes for a text, or if this is a table's definition and only its key
+        is damaged."""
+        if self._has_checksum:
+            return self._replace(are_bytes=True)
         table: Table | None = read(Table, self.value) if type(self.value) is bytes else None
         if table is None or type(table.name) is not str:
             return None
-        row = self._replace(key=fmt.table_key(table.name))
+        row = self._replace(key=fmt.table_key(table.name), are_bytes=True)
         return row if row.is_intact else None
 
 
@@ -102,7 +115,7 @@ def rows(connection: apsw.Connection) -> Iterator[Stored]:
     while True:
         last, count = start - 1, 0
         try:
-            for row in connection.execute(_CHUNK, (start,)):
+            for row in connection.execute(_ROWS, (start, CHUNK_ROWS)):
                 last, count = row[0], count + 1
                 yield Stored(*row)
         except apsw.CorruptError:
@@ -121,9 +134,7 @@ def _readable_after(connection: apsw.Connection, damaged: int) -> int | None:
 
     def is_readable(start: int) -> bool:
         try:
-            return bool(
-                connection.execute("SELECT id, k, v, c FROM kv WHERE id >= ? ORDER BY id LIMIT 1", (start,)).get
-            )
+            return bool(connection.execute(_ROWS, (start, 1)).get)
         except apsw.CorruptError:
             return False
 
@@ -142,7 +153,7 @@ def _readable_after(connection: apsw.Connection, damaged: int) -> int | None:
 def counters(connection: apsw.Connection) -> Iterator[tuple[Any, Any, Any, Any]]:
     """The readable counters: kind, key, value, checksum."""
     try:
-        yield from connection.execute("SELECT kind, k, n, c FROM counters ORDER BY kind, k")
+        yield from connection.execute(_ALL_COUNTERS)
     except apsw.CorruptError:
         return
 
@@ -191,12 +202,15 @@ def _damaged_counter(kind: Any, key: Any) -> Finding:
 
 def _damaged(spaces: Spaces | None, row: Stored) -> Finding:
     right = row.restored()
-    if right is not None:
+    if right is not None and right.key != row.key:
         text = "the key of the definition of a table does not match its checksum; a repair restores it"
         return Finding(on.CHECKSUM, None, right.key[5:].decode(), text, (on.put(right.key, row.value),))
     if type(row.key) is not bytes or spaces is None:
         return Finding(on.FILE, None, repr(row.key), "a row and its key are unreadable", is_loss=True)
     table, shown, name = spaces.describe(row.key)
+    if right is not None:
+        text = f"the {name} is stored as a text; a repair restores it"
+        return Finding(on.CHECKSUM, table, shown, text, (on.put(right.key, right.value),))
     if row.is_definition:
         text = f"the {name} does not match its checksum; it cannot be repaired: restore the store from a backup"
         return Finding(on.CHECKSUM, table, shown, text, is_loss=True)
@@ -225,11 +239,12 @@ class FileSnapshot:
             self._execute("COMMIT")
 
     def get(self, key: bytes) -> bytes | None:
-        row: tuple[Any, Any] | None = self._execute(_GET, (key,)).get
-        if row is None or not Stored(0, key, *row).is_intact:
+        row: tuple[Any, ...] | None = self._execute(_GET, (key,)).get
+        if row is None:
             return None
-        value: bytes = row[0]
-        return value
+        stored = Stored(*row)
+        value: bytes = stored.value
+        return value if stored.is_intact else None
 
     def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
         return [self.get(key) for key in keys]
@@ -239,16 +254,17 @@ class FileSnapshot:
         left = -1 if limit is None else limit
         read = 0
         try:
-            for key, value, stored in cursor.execute(_SCAN_REVERSE if reverse else _SCAN, (start, end)):
+            for row in cursor.execute(_SCAN_REVERSE if reverse else _SCAN, (start, end)):
                 if left == 0:
                     break
                 read += 1
                 if read == _TICK_ROWS:
                     self._tick(read)
                     read = 0
-                if Stored(0, key, value, stored).is_intact:
+                stored = Stored(*row)
+                if stored.is_intact:
                     left -= 1
-                    yield key, value
+                    yield stored.key, stored.value
         finally:
             cursor.close(True)
             self._tick(read)
@@ -263,9 +279,7 @@ class FileSnapshot:
         return self._counter(TALLIES, key)
 
     def _counter(self, kind: int, key: bytes) -> int:
-        row: tuple[Any, Any] | None = self._execute(
-            "SELECT n, c FROM counters WHERE kind = ? AND k = ?", (kind, key)
-        ).get
+        row: tuple[Any, Any] | None = self._execute(_COUNTER, (kind, key)).get
         return row[0] if row is not None and is_intact_counter(kind, key, *row) else 0
 
     def counters(self, start: bytes, end: bytes, *, tallies: bool) -> Iterator[tuple[bytes, int]]:

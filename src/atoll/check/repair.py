@@ -117,7 +117,7 @@ def _create(target: apsw.Connection) -> None:
 def _copy(source: apsw.Connection, target: apsw.Connection, progress: Progress, total: int) -> list[bytes]:
     """Copy the intact rows, and definitions of tables even if damaged. Returns the keys of numbers that are lost."""
     copied = 0
-    for batch in _batches(row[1:] for row in _kept(source)):
+    for batch in _batches(row[1:4] for row in _kept(source)):
         with target:
             target.executemany("INSERT OR IGNORE INTO kv (k, v, c) VALUES (?, ?, ?)", batch)
         copied += len(batch)

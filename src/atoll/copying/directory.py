@@ -10,12 +10,11 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any
 
 import apsw
 
 from atoll.check import store
-from atoll.check.file import open_file
+from atoll.check.file import COLUMNS, Stored, is_intact_counter, open_file
 from atoll.copying.contents import (
     BATCH_BYTES,
     BATCH_ROWS,
@@ -25,9 +24,9 @@ from atoll.copying.contents import (
     POLICIES,
     PRINCIPALS,
     SESSION_KEY,
-    Batch,
     CannotCopy,
     Counter,
+    RowBatch,
     Sums,
     Verification,
 )
@@ -44,7 +43,7 @@ from atoll.storage.engine import Corrupt, Damaged, Locked
 from atoll.storage.locks import FileLock
 from atoll.storage.postgresql import longkeys
 from atoll.storage.sqlite import FILE_NAME
-from atoll.storage.sqlitefile import NUMBERS, TALLIES, Rows, checksum, connect
+from atoll.storage.sqlitefile import NUMBERS, TALLIES, Rows, bytes_or_hex, checksum, connect
 
 VERIFIED = b"verified\n"
 """The content of DIR/copying when only the renaming is left."""
@@ -56,7 +55,8 @@ FILES = {
     PRINCIPALS: COMMANDS_FILE_NAME,
 }
 
-_BATCH = f"SELECT id, k, v, c FROM kv WHERE id > ? ORDER BY id LIMIT {BATCH_ROWS}"
+_BATCH = f"SELECT {COLUMNS} FROM kv WHERE id > ? ORDER BY id LIMIT {BATCH_ROWS}"
+_COUNTERS = f"SELECT {bytes_or_hex('kind', 'k', 'n', 'c')} FROM counters"
 
 
 class SourceDirectory:
@@ -106,25 +106,31 @@ class SourceDirectory:
         return sorted(self._connections)
 
     def count(self, region: str) -> int:
-        found: int = self._connections[region].execute("SELECT count(*) FROM kv").get
+        """As the index of keys has it: `batches` compares it with the rows."""
+        found: int = self._connections[region].execute("SELECT count(*) FROM kv INDEXED BY sqlite_autoindex_kv_1").get
         return found
 
-    def batches(self, region: str, position: bytes) -> Iterator[Batch]:
-        last: Any = int.from_bytes(position, "big")
+    def batches(self, region: str, position: bytes) -> Iterator[RowBatch]:
+        last = int.from_bytes(position, "big")
         rows, size = list[Row](), 0
         connection = self._connections[region]
+        seen: int = connection.execute("SELECT count(*) FROM kv NOT INDEXED WHERE id <= ?", (last,)).get
         while page := connection.execute(_BATCH, (last,)).fetchall():
-            for last, key, value, stored in page:
-                if type(key) is not bytes or type(value) is not bytes or checksum(key, value) != stored:
-                    raise Damaged(key if type(key) is bytes else repr(key).encode())
-                rows.append(longkeys.stored_row(key, value))
-                size += len(value)
+            seen += len(page)
+            for row in map(Stored._make, page):
+                if not row.is_intact:
+                    raise Damaged(row.key or b"", connection.filename)
+                last = row.id
+                rows.append(longkeys.stored_row(row.key, row.value))
+                size += len(row.value)
                 if size >= BATCH_BYTES:
-                    yield Batch(rows, last.to_bytes(8, "big"))
+                    yield RowBatch(rows, last.to_bytes(8, "big"))
                     rows, size = [], 0
             if rows:
-                yield Batch(rows, last.to_bytes(8, "big"))
+                yield RowBatch(rows, last.to_bytes(8, "big"))
                 rows, size = [], 0
+        if seen != self.count(region):
+            raise Corrupt(f"{connection.filename}: rows are missing; run `atoll store check`")
 
     def counters(self, region: str, *, tallies: bool) -> list[Counter]:
         return _counters(self._connections[region], tallies=tallies)
@@ -192,7 +198,7 @@ class TargetDirectory:
         found: int = self._connections[region].execute("SELECT count(*) FROM kv").get
         return found
 
-    def write(self, region: str, batch: Batch) -> None:
+    def write(self, region: str, batch: RowBatch) -> None:
         connection = self._connections[region]
         rows = [longkeys.full_row(key, value) for key, value in batch.rows]
         with connection:
@@ -248,8 +254,14 @@ class TargetDirectory:
 
 
 def _counters(connection: apsw.Connection, *, tallies: bool) -> list[Counter]:
-    kind = TALLIES if tallies else NUMBERS
-    return [(key, n) for key, n in connection.execute("SELECT k, n FROM counters WHERE kind = ?", (kind,))]
+    wanted = TALLIES if tallies else NUMBERS
+    found = list[Counter]()
+    for kind, key, value, stored in connection.execute(_COUNTERS):
+        if not is_intact_counter(kind, key, value, stored):
+            raise Damaged(key if type(key) is bytes else b"", connection.filename)
+        if kind == wanted:
+            found.append((key, value))
+    return found
 
 
 def _sums(connection: apsw.Connection) -> Verification:

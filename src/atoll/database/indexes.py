@@ -23,7 +23,7 @@ from atoll.model.values import Item
 from atoll.storage.engine import Transaction
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class IndexWrite:
     """A write to one index, to charge it: the sizes of the entry before and after, None if there is no entry."""
 

@@ -37,7 +37,7 @@ UNKNOWN_VERSION = Version(0, "")
 
 
 @dataclass(frozen=True)
-class Source:
+class TableSpaces:
     """The spaces and keys of a table, or of a backup, which has no log. Valid as long as the spaces exist, even if the
     table is deleted."""
 
@@ -85,20 +85,20 @@ class LogTrimmed(Exception):
     """The log does not reach back to the moment, or lacks images."""
 
 
-def source_of(table: Table) -> Source:
-    return Source(table.space, table.log_space, table.keys)
+def source_of(table: Table) -> TableSpaces:
+    return TableSpaces(table.space, table.log_space, table.keys)
 
 
-def at_end(snapshot: Snapshot, source: Source) -> Position:
+def at_end(snapshot: Snapshot, source: TableSpaces) -> Position:
     """The position of a reader whose moment is now."""
     return Position(cursor.start_at_end(snapshot, source.scope).positions)
 
 
-def at(snapshot: Snapshot, source: Source, moment_ms: int) -> Position:
+def at(snapshot: Snapshot, source: TableSpaces, moment_ms: int) -> Position:
     return Position(cursor.start_at(snapshot, source.scope, moment_ms + 1).positions)
 
 
-def read(snapshot: Snapshot, source: Source, position: Position) -> Piece:
+def read(snapshot: Snapshot, source: TableSpaces, position: Position) -> Piece:
     """Read the next piece. Raises `LogTrimmed`."""
     undone: list[Undone] = []
     if source.log_space is not None:
@@ -119,7 +119,7 @@ def read(snapshot: Snapshot, source: Source, position: Position) -> Piece:
     return Piece(undone, position, rows, is_last)
 
 
-class State(NamedTuple):
+class PastItems(NamedTuple):
     """Items as they were at the moment."""
 
     rows: list[tuple[bytes, Row]]
@@ -128,12 +128,12 @@ class State(NamedTuple):
     is_last: bool
 
 
-def merge(tx: Transaction, space: int, given: Piece, kept_after: bytes | None = None) -> State:
+def merge(tx: Transaction, space: int, given: Piece, kept_after: bytes | None = None) -> PastItems:
     """Store the images of a piece in the reader's `space`; returns the items as they were. `kept_after` is for a reader
     that may resume at an earlier key than its position: images of items after that key are kept."""
     _keep(tx, space, given.undone, given.position.after_key if kept_after is None else kept_after)
     if given.rows is None:
-        return State([], given.position, False)
+        return PastItems([], given.position, False)
     after = given.position.after_key
     bound = None if given.is_last else fmt.in_space(given.rows[-1][0])
     undone, all_ = _undone(tx, space, after, bound)
@@ -147,7 +147,7 @@ def merge(tx: Transaction, space: int, given: Piece, kept_after: bytes | None = 
         if stored is not None:
             rows.append((key, Row(stored)))
     position = given.position if bound is None else replace(given.position, after=bound.hex())
-    return State(rows, position, bound is None)
+    return PastItems(rows, position, bound is None)
 
 
 def _keep(tx: Transaction, space: int, changes: Sequence[Undone], after: bytes) -> None:

@@ -19,7 +19,7 @@ from atoll.model import keycode
 from atoll.storage.engine import Snapshot
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Range:
     """Row keys start <= key < end of one space."""
 

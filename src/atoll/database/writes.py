@@ -162,12 +162,18 @@ class Update(_Conditional):
 
 def _grown(before: Item, after: Item, names: frozenset[str]) -> int:
     """The change of the item's size in bytes by an update of these attributes. Refuses values nested too deeply."""
-    removed = values.item_size({name: before[name] for name in names if name in before})
-    changed = {name: after[name] for name in names if name in after}
-    documents = {name: value for name, value in changed.items() if "M" in value or "L" in value}
+    size, documents = 0, {}
+    for name in names:
+        old, new = before.get(name), after.get(name)
+        if old is not None:
+            size -= values.attribute_size(name, old)
+        if new is not None:
+            size += values.attribute_size(name, new)
+            if "M" in new or "L" in new:
+                documents[name] = new
     if documents:
         values.check_item(documents)
-    return values.item_size(changed) - removed
+    return size
 
 
 @dataclass(slots=True)

@@ -412,20 +412,18 @@ def item_size(item: Item) -> int:
     return size
 
 
+def attribute_size(name: str, value: AttributeValue) -> int:
+    (kind,) = value
+    return _name_size(name) + _SIZES[kind](value[kind])
+
+
 def value_size(value: AttributeValue) -> int:
     (kind,) = value
     return _SIZES[kind](value[kind])
 
 
-_number_size = lru_cache(8192)(numbers.size)
-
-
 def _binary_size(text: str) -> int:
     return len(text) // 4 * 3 - text.count("=", -2)
-
-
-def _flag_size(content: bool) -> int:
-    return 1
 
 
 def _list_size(members: list[AttributeValue]) -> int:
@@ -438,10 +436,10 @@ def _map_size(members: Item) -> int:
 
 _SIZES: dict[str, Callable[[Any], int]] = {
     "S": _text_size,
-    "N": _number_size,
+    "N": lru_cache(8192)(numbers.size),
     "B": _binary_size,
-    "BOOL": _flag_size,
-    "NULL": _flag_size,
+    "BOOL": lambda _: 1,
+    "NULL": lambda _: 1,
     "SS": lambda members: sum(map(_text_size, members)),
     "NS": lambda members: sum(map(numbers.size, members)),
     "BS": lambda members: sum(map(_binary_size, members)),

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from functools import partial
 
+from atoll.aside import aside
 from atoll.database.region import Region
 from atoll.errors import replication as errors
 from atoll.replication import validation
 from atoll.replication.exchange import Exchange, Unreachable
 from atoll.replication.messages import Malformed, Message
+
+INLINE_BYTES = 64 * 1024
+"""Answers with more bytes of items are checked in a thread."""
 
 FindRegion = Callable[[str], Region]
 
@@ -41,8 +46,12 @@ class CheckedAnswers:
         answer = await self._exchange.ask(source, target, message)
         region = self._region(source)
         table = region.catalog.known.tables.get(message.head.get("table", ""))
+        check = partial(validation.answer, message, answer, table, region.clock.now_ms())
         try:
-            validation.answer(message, answer, table, region.clock.now_ms())
+            if sum(map(len, answer.parts)) > INLINE_BYTES:
+                await aside(check)
+            else:
+                check()
         except Malformed as error:
             raise Unreachable(f"{target} answers nonsense: {error}") from None
         return answer

@@ -7,12 +7,18 @@ asked region may wait for changes.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from http import HTTPStatus
 from typing import NamedTuple, Protocol
+
+import orjson
 
 from atoll.database.region import Region
 from atoll.errors import ApiError
-from atoll.replication.messages import Message
+from atoll.replication.messages import Message, shortened
+
+MOST_WAITING = 100
 
 
 class Unreachable(Exception):
@@ -20,8 +26,8 @@ class Unreachable(Exception):
     peer."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
+        self.reason = shortened(reason)
+        super().__init__(self.reason)
 
 
 class Lost(Unreachable):
@@ -89,6 +95,10 @@ REFUSED, UNREACHABLE = "refused", "unreachable"
 """The names of messages that another node sends instead of an answer: its region refuses, or cannot be asked."""
 
 
+FIELDS_BYTES = 64 * 1024
+_ERRORS = frozenset(status.value for status in HTTPStatus if status >= HTTPStatus.BAD_REQUEST)
+
+
 def refused(error: ApiError | Unreachable) -> Message:
     if isinstance(error, Unreachable):
         return Message(UNREACHABLE, {"reason": error.reason})
@@ -107,16 +117,37 @@ def accepted(answer: Message) -> Message:
         case {
             "code": str(code), "message": str() | None as text, "status": int(status), "prefix": str(prefix),
             "fields": dict() | None as fields,
-        }:  # fmt: skip
+        } if status in _ERRORS and _is_small(fields):  # fmt: skip
+            code, text, prefix = shortened(code), text and shortened(text), shortened(prefix)
             raise ApiError(code, text, status=status, prefix=prefix, fields=fields)
         case {"reason": str(reason)}:
             raise Unreachable(reason)
     raise Unreachable(f"the peer answers nonsense: {answer.head}")
 
 
+def _is_small(fields: dict[str, object] | None) -> bool:
+    """Whether the fields of an error can be passed on: JSON is read to a greater depth than it is written."""
+    try:
+        return len(orjson.dumps([fields])) <= FIELDS_BYTES
+    except orjson.JSONEncodeError:
+        return False
+
+
 class Neighbourhood:
     """The other regions, for `Region.neighbours`. All regions of a node share one object."""
 
     def __init__(self, exchange: Exchange, replicable: Callable[[str], bool]) -> None:
-        self.ask = exchange.ask
+        self._exchange = exchange
+        self._waiting: Counter[str] = Counter()
         self.replicable = replicable
+
+    async def ask(self, source: str, target: str, message: Message) -> Message:
+        """Ask for an operation. Each question to a peer takes a connection, and its client need not wait for the
+        answer: so few wait at a time."""
+        if self._waiting[target] >= MOST_WAITING:
+            raise Unreachable(f"{MOST_WAITING} questions wait for its answers")
+        self._waiting[target] += 1
+        try:
+            return await self._exchange.ask(source, target, message)
+        finally:
+            self._waiting[target] -= 1

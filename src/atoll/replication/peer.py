@@ -13,20 +13,20 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from http import HTTPStatus
 from urllib.parse import quote
-
-import orjson
 
 from atoll.clock import Clock
 from atoll.replication.exchange import Unreachable, accepted
 from atoll.replication.http import Answer, BadAnswer, HttpClient
-from atoll.replication.messages import MESSAGE_BYTES, Malformed, Message, dump, load
+from atoll.replication.messages import MESSAGE_BYTES, Malformed, Message, dump, load, parsed
 from atoll.security.credentials import Credential
 from atoll.security.signing import sign
 
 SERVICE = "atoll-peer"
 PREFIX = "/_atoll/peer/"
+STOPPING = "this server stops"
 ANSWER_S = 60.0
 """How long an answer may take: half a minute of waiting for news, and as long again."""
 
@@ -40,10 +40,23 @@ class PeerExchange:
         self._http = HttpClient(url, tls, most_bytes=MESSAGE_BYTES)
         self._credentials = credentials
         self._clock = clock
+        self._running: set[asyncio.Future[Message]] = set()
+        self._closed = False
 
     async def ask(self, source: str, target: str, message: Message) -> Message:
+        if self._closed:
+            raise Unreachable(STOPPING)
         # A timeout needs a task, and requests of the server have none.
-        answer = await asyncio.ensure_future(self._ask(source, target, message))
+        asked = asyncio.ensure_future(self._ask(source, target, message))
+        self._running.add(asked)
+        try:
+            answer = await asked
+        except asyncio.CancelledError:
+            if self._closed:
+                raise Unreachable(STOPPING) from None
+            raise
+        finally:
+            self._running.discard(asked)
         try:
             return accepted(answer)
         except Unreachable as error:  # the peer's text does not name the peer
@@ -81,15 +94,17 @@ class PeerExchange:
             raise Unreachable(f"{self._http.url} answers nonsense: {error}") from None
 
     def close(self) -> None:
+        """End the questions that wait for answers: a peer that gives none must not hold up the end of this server."""
+        self._closed = True
+        for asked in self._running:
+            asked.cancel()
         self._http.close()
 
 
 def _reason(body: bytes) -> str:
     """The text of an error answer."""
-    try:
-        match orjson.loads(body):
+    with suppress(Malformed):
+        match parsed("answer", body):
             case {"message": str(text)} | {"Message": str(text)}:
                 return f": {text}"
-    except ValueError:
-        pass
     return ""

@@ -37,6 +37,8 @@ Shape = Callable[[Any, int], None]
 MOST_AHEAD_MS = 24 * 3600 * 1000
 """How far a peer's clock may be ahead: a greater version would win over all writes until then."""
 LONGEST_WAIT_MS = 60_000
+MEMBERS = 10_000
+"""The most members of a list or object of a head, so that checking it does not hold up the event loop."""
 
 
 def latest_time(now_ms: int) -> int:
@@ -105,6 +107,8 @@ def listed(shape: Shape) -> Shape:
     def check(value: Any, latest: int) -> None:
         if type(value) is not list:
             raise Malformed(f"{_short(value)} is no list")
+        if len(value) > MEMBERS:
+            raise Malformed(f"it is a list of {len(value)}; at most {MEMBERS} are read")
         for member in value:
             shape(member, latest)
 
@@ -125,6 +129,8 @@ def mapping(shape: Shape) -> Shape:
     def check(value: Any, latest: int) -> None:
         if type(value) is not dict:
             raise Malformed(f"{_short(value)} is no object")
+        if len(value) > MEMBERS:
+            raise Malformed(f"it is an object of {len(value)}; at most {MEMBERS} are read")
         for member in value.values():
             shape(member, latest)
 

@@ -19,19 +19,23 @@ from atoll.database import keys, links
 from atoll.database.format import Row
 from atoll.database.schema import Table
 from atoll.errors import ApiError
-from atoll.model import values
+from atoll.model import pieces, values
 from atoll.model.values import Item
 from atoll.replication import shapes
-from atoll.replication.messages import Malformed, Message
-from atoll.replication.source import GONE
+from atoll.replication.messages import Malformed, Message, parsed, shortened
+from atoll.replication.source import CHANGES_BYTES, GONE
 
 _UNREADABLE = (ApiError, AttributeError, LookupError, StructError, TypeError, ValueError)
 """The exceptions that parsing a malformed part may raise."""
 
 MOST_ROWS = 1_000
 """The most changes or rows of an answer, so that none blocks the event loop for long."""
+MOST_BYTES = 4 * CHANGES_BYTES
+"""The most bytes of the parts of an answer, without the largest: regions send a megabyte and the item that ends it."""
 MOST_ITEM_BYTES = limits.ITEM_BYTES + 1024
 """A global table of 2017 adds attributes to an item of any size."""
+MOST_JSON_BYTES = 16 * MOST_ITEM_BYTES
+"""A number of one digit with its comma takes 10 bytes of JSON, and 2 or 3 of an item."""
 
 
 def question(asked: Message, now_ms: int) -> None:
@@ -47,10 +51,7 @@ def question(asked: Message, now_ms: int) -> None:
 def _invitation(asked: Message, latest: int) -> None:
     if len(asked.parts) != 1:
         raise Malformed("it has no table")
-    try:
-        table = orjson.loads(asked.parts[0])
-    except ValueError:
-        raise Malformed("its table is not JSON") from None
+    table = parsed("table", asked.parts[0])
     shapes.TABLE(table, latest)
     group = table.get("group")
     if group is None or table.get("tombstone_space") is None:
@@ -70,8 +71,11 @@ def answer(asked: Message, given: Message, table: Table | None, now_ms: int) -> 
         shapes.ANSWERS[GONE](given.head, latest)
         return
     if given.name != asked.name:
-        raise Malformed(f"its name is {given.name}")
+        raise Malformed(f"its name is {shortened(given.name)}")
     shapes.ANSWERS[asked.name](given.head, latest)
+    rest = sum(map(len, given.parts)) - max(map(len, given.parts), default=0)
+    if rest > MOST_BYTES:
+        raise Malformed(f"it has {rest} bytes besides its largest part; at most {MOST_BYTES} are read at a time")
     if table is not None and asked.name in _PARTS:
         _PARTS[asked.name](asked, given, table, latest)
 
@@ -85,7 +89,7 @@ def _changes(asked: Message, given: Message, table: Table, latest: int) -> None:
     if len(parts) != 2 * len(rows):
         raise Malformed(f"it has {len(parts)} parts for {len(rows)} changes")
     for number, (_, _, size, *_rest) in enumerate(rows):
-        key = _parsed(parts[2 * number])
+        key = parsed("key", parts[2 * number])
         if type(key) is not dict or key.keys() != set(table.keys.names) or not _is_key(table, key):
             raise Malformed(f"{parts[2 * number][:60]!r} is no key of {table.name}")
         json = parts[2 * number + 1]
@@ -160,13 +164,13 @@ def _item(table: Table, json: bytes, size: int) -> Item:
     try:
         read = dict(item)
         found = values.check_item(read)
+        if found > MOST_ITEM_BYTES:
+            raise Malformed(f"an item has {found} bytes; at most {MOST_ITEM_BYTES} are stored")
         is_whole = _is_key(table, read) and (orjson.dumps(read) == json or read == orjson.loads(json))
     except _UNREADABLE as error:
         raise Malformed(f"{json[:60]!r} is no item: {error}") from None
     if not is_whole:
         raise Malformed(f"{json[:60]!r} is no item of {table.name}")
-    if found > MOST_ITEM_BYTES:
-        raise Malformed(f"an item has {found} bytes; at most {MOST_ITEM_BYTES} are stored")
     if found != size:
         raise Malformed(f"an item of {found} bytes is said to have {size}")
     return read
@@ -185,7 +189,9 @@ def _is_key(table: Table, item: Item) -> bool:
 
 
 def _parsed(json: bytes) -> Any:
+    if len(json) > MOST_JSON_BYTES:
+        raise Malformed(f"the JSON of an item has {len(json)} bytes; at most {MOST_JSON_BYTES} are read")
     try:
-        return orjson.loads(json)
+        return pieces.load(json)
     except ValueError:
         raise Malformed(f"{json[:60]!r} is not JSON") from None

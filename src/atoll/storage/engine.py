@@ -34,8 +34,10 @@ class Corrupt(Exception):
 class Damaged(Corrupt):
     """A row does not match its checksum. Other rows may be read."""
 
-    def __init__(self, key: bytes) -> None:
-        super().__init__(f"the row with the key {key.hex()} does not match its checksum")
+    def __init__(self, key: bytes, store: object = "") -> None:
+        """`store` names the file, once it is known."""
+        text = f"the row with the key {key.hex()} does not match its checksum"
+        super().__init__(f"{store}: {text}" if store else text)
         self.key = key
 
 

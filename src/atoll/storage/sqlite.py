@@ -163,11 +163,8 @@ class SQLiteEngine:
     async def read(self, fn: Callable[[Snapshot], T]) -> T:
         try:
             return self._reader.read(fn)
-        except apsw.Error as error:
+        except (apsw.Error, Damaged) as error:
             raise self._fault(error) from error
-        except Damaged as error:
-            self._found(error)
-            raise
 
     async def transact(self, fn: Callable[[Transaction], T]) -> T:
         if self._closed:
@@ -210,25 +207,20 @@ class SQLiteEngine:
     def _raise_error(self, done: Pending) -> None:
         error, done.error = done.error, None
         try:
-            if isinstance(error, apsw.Error):
+            if isinstance(error, apsw.Error | Damaged):
                 raise self._fault(error) from error
-            if isinstance(error, Damaged):
-                self._found(error)
             if error is not None:
                 raise error
         finally:
             del error  # its traceback refers to this frame: break the cycle
 
-    def _fault(self, error: apsw.Error) -> Exception:
-        translated = fault(error)
-        if isinstance(translated, Corrupt):
-            self._found(translated)
+    def _fault(self, error: apsw.Error | Damaged) -> Exception:
+        """The exception for callers. The text of damage names the file; the first one is logged."""
+        translated = Damaged(error.key, self._path) if isinstance(error, Damaged) else fault(error, self._path)
+        if isinstance(translated, Corrupt) and self.damage is None:
+            _log.error("%s", translated)
+            self.damage = translated
         return translated
-
-    def _found(self, damage: Corrupt) -> None:
-        if self.damage is None:
-            _log.error("%s: %s", self._path, damage)
-        self.damage = self.damage or damage
 
     def _note_frames(self, connection: apsw.Connection, name: str, frames: int) -> int:
         self._frames = frames

@@ -56,6 +56,7 @@ _GET = "SELECT v, c FROM kv WHERE k = ?"
 # that.
 _SCAN = "SELECT k, v, c FROM kv WHERE k >= ? AND k < ? ORDER BY k LIMIT +?"
 _SCAN_REVERSE = "SELECT k, v, c FROM kv WHERE k >= ? AND k < ? ORDER BY k DESC LIMIT +?"
+_TEXT = "SELECT CAST(k AS BLOB) FROM kv WHERE k >= ? AND k < ? AND 'text' IN (typeof(k), typeof(v), typeof(c)) LIMIT 1"
 _PUT = "INSERT INTO kv (k, v, c) VALUES (?, ?, ?) ON CONFLICT (k) DO UPDATE SET v = excluded.v, c = excluded.c"
 _DELETE = "DELETE FROM kv WHERE k = ?"
 _DELETE_RANGE = "DELETE FROM kv WHERE k >= ? AND k < ?"
@@ -64,13 +65,23 @@ _COUNTER = "SELECT n, c FROM counters WHERE kind = ? AND k = ?"
 _SET_COUNTER = "REPLACE INTO counters (kind, k, n, c) VALUES (?, ?, ?, ?)"
 _DELETE_COUNTER = "DELETE FROM counters WHERE kind = ? AND k = ?"
 
+_NO_BYTES = (TypeError, UnicodeDecodeError)
+"""SQLite's own bytes are damaged: a value is a number, NULL or a text, which may not be valid UTF-8."""
 
-def fault(error: apsw.Error) -> Exception:
-    """Translate an SQLite error into the exception that the engine's contract names."""
+
+def bytes_or_hex(*columns: str) -> str:
+    """These columns, for a query of rows that may be damaged. SQLite's own bytes say whether a value is a text. A text
+    that is not valid UTF-8 cannot be read, so all texts come in hexadecimal digits."""
+    return ", ".join(f"iif(typeof({column}) = 'text', hex({column}), {column})" for column in columns)
+
+
+def fault(error: apsw.Error, path: Path | None = None) -> Exception:
+    """Translate an SQLite error into the exception that the engine's contract names. Its text names the `path`."""
+    text = str(error) if path is None else f"{path}: {error}"
     if isinstance(error, apsw.FullError | apsw.IOError | apsw.CantOpenError | apsw.ReadOnlyError):
-        return Full(str(error))
+        return Full(text)
     if isinstance(error, apsw.CorruptError | apsw.NotADBError) or _is_of_schema(error):
-        return Corrupt(str(error))
+        return Corrupt(text)
     return error
 
 
@@ -111,7 +122,7 @@ def connect(path: Path, *, synced: bool) -> apsw.Connection:
     try:
         connection = apsw.Connection(str(path))
     except apsw.Error as error:
-        raise _opening(path, error) from error
+        raise fault(error, path) from error
     try:
         connection.set_busy_timeout(BUSY_MS)
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, True)
@@ -127,16 +138,11 @@ def connect(path: Path, *, synced: bool) -> apsw.Connection:
             connection.pragma(pragma, value)
     except apsw.Error as error:
         connection.close(True)
-        raise _opening(path, error) from error
+        raise fault(error, path) from error
     except Exception:
         connection.close(True)
         raise
     return connection
-
-
-def _opening(path: Path, error: apsw.Error) -> Exception:
-    translated = fault(error)
-    return error if translated is error else type(translated)(f"{path}: {translated}")
 
 
 def _check_format(connection: apsw.Connection, path: Path) -> None:
@@ -184,7 +190,10 @@ class _Counters:
         value = self._known.get(key)
         if value is None:
             value = 0
-            stored = self._execute(_COUNTER, (self._kind, key)).get
+            try:
+                stored = self._execute(_COUNTER, (self._kind, key)).get
+            except UnicodeDecodeError as error:
+                raise Damaged(key) from error
             if stored is not None:
                 value, checksum = stored
                 if type(value) is not int or _checksum_of_counter(key, value) != checksum:
@@ -247,14 +256,14 @@ class Rows:
         self.tally = self._tallies.get
 
     def get(self, key: bytes) -> bytes | None:
-        row: tuple[bytes, int] | None = self._execute(_GET, (key,)).get
-        if row is None:
-            return None
-        value, stored = row
         try:
+            row: tuple[bytes, int] | None = self._execute(_GET, (key,)).get
+            if row is None:
+                return None
+            value, stored = row
             if crc32(value, crc32(key)) == stored:
                 return value
-        except TypeError:  # SQLite's own bytes are damaged: the value is a text, a number or NULL
+        except _NO_BYTES:
             pass
         raise Damaged(key)
 
@@ -265,7 +274,11 @@ class Rows:
         cursor = self._connection.cursor()
         self._scans.append(cursor)
         rows = cursor.execute(_SCAN_REVERSE if reverse else _SCAN, (start, end, -1 if limit is None else limit))
-        return _verified(rows)
+        return _verified(rows, lambda: self._text_in(start, end))
+
+    def _text_in(self, start: bytes, end: bytes) -> bytes:
+        """The key of a row in this range that has a text."""
+        return self._execute(_TEXT, (start, end)).get or start
 
     def first(self, ranges: Sequence[tuple[bytes, bytes]]) -> list[Row | None]:
         return [next(iter(self.scan(*one, limit=1)), None) for one in ranges]
@@ -356,12 +369,15 @@ class Rows:
             self._execute("ROLLBACK")
 
 
-def _verified(rows: Iterable[tuple[bytes, bytes, int]]) -> Iterator[Row]:
+def _verified(rows: Iterable[tuple[bytes, bytes, int]], text: Callable[[], bytes]) -> Iterator[Row]:
+    """`text` finds the key of a row that could not be read, because it has a text."""
     key = b""
     try:
         for key, value, stored in rows:
             if crc32(value, crc32(key)) != stored:
                 raise Damaged(key)
             yield key, value
-    except TypeError as error:  # SQLite's own bytes are damaged: a column is a text, a number or NULL
+    except UnicodeDecodeError as error:
+        raise Damaged(text()) from error
+    except TypeError as error:
         raise Damaged(key if type(key) is bytes else str(key).encode()) from error

@@ -38,7 +38,7 @@ from atoll.database.destination import (
 )
 from atoll.database.health import DESTINATIONS
 from atoll.database.log import cursor
-from atoll.database.log.cursor import Batch, Scope
+from atoll.database.log.cursor import ChangeBatch, Scope
 from atoll.database.log.rows import ChangeRow
 from atoll.database.region import Region
 from atoll.database.schema import Table
@@ -223,7 +223,7 @@ class Sender:
         """Send the next changes; returns whether these were all."""
         scope = Scope(table.log_space)
 
-        def read(snapshot: Snapshot) -> Batch | None:
+        def read(snapshot: Snapshot) -> ChangeBatch | None:
             position = destination_positions.find(snapshot, table.id, destination.stream)
             return None if position is None else cursor.read(snapshot, scope, position, RECORDS, PIECE_BYTES)
 
@@ -260,7 +260,7 @@ class Sender:
             wait_s *= 2
         raise Unsent(f"{destination.stream} throttles")
 
-    def _store(self, tx: Transaction, table: Table, destination: Destination, batch: Batch) -> None:
+    def _store(self, tx: Transaction, table: Table, destination: Destination, batch: ChangeBatch) -> None:
         found = self._region.catalog.find(tx, table.name)
         if found is not None and found.id == table.id:
             destination_positions.put(tx, table.id, destination.stream, batch.cursor)
@@ -270,7 +270,7 @@ class Sender:
         return Data(partition, orjson.dumps(record(self._region.name, table.name, destination.precision, change)))
 
 
-def _units(records: Sequence[Data], batch: Batch) -> list[float]:
+def _units(records: Sequence[Data], batch: ChangeBatch) -> list[float]:
     """The units of change data capture of each record that was sent: a unit for each KB of the greater image."""
     return [
         write_units(max(change.old_size, change.new_size))

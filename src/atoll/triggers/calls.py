@@ -1,8 +1,8 @@
 """The interface for calling a function, the same for all kinds of functions, and the timeout of calls.
 
-A call blocks, so the caller runs it in a thread. It takes the event as JSON and returns a `BatchOutcome`. A fault of
-the function is an outcome, never an exception. A call always ends after its timeout, and when `close` is called. This
-module reads no clock: a timer thread ends a call that takes too long.
+A call blocks, so the caller runs it in a thread. It takes the event as JSON and returns a `BatchOutcome`; if the
+function fails, the outcome says so, and no exception is raised. A call always ends after its timeout, and when `close`
+is called. This module reads no clock: a timer thread ends a call that takes too long.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The functions and destinations of one region: invoked from the event loop, run in threads.
+"""The functions and destinations of one region. The event loop invokes them, and they run in threads.
 
-Each function has its own threads, one for each invocation that it may run at a time. So a slow function delays no other
+Each function has its own threads, as many as it may have invocations at a time. So a slow function delays no other
 function.
 """
 
@@ -177,7 +177,7 @@ class Functions:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write the file atomically and sync it: the lane then discards the records that it reports."""
+    """Write the file atomically and sync it, because the lane then discards the records that the file reports."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".part")
     with unfinished.open("wb") as file:

@@ -73,7 +73,7 @@ class _Line:
 
 
 class Webhook:
-    """POST of the event; status 200 to 299 is success, and the body is the result."""
+    """Calls a URL: it sends the event by POST. A status from 200 to 299 means success, and the body is the result."""
 
     def __init__(self, url: str, headers: Mapping[str, str], timeout_s: float) -> None:
         parts = urlsplit(url)
