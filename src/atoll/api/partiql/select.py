@@ -221,7 +221,7 @@ def _ranges(target: ReadTarget, access: Access, order: tuple[tuple[str, bool], .
 
 
 def _narrowest(
-    target: Target, partitions: Sequence[tuple[AttributeValue, ...]], sort: tuple[KeyCondition, ...]
+    target: ReadTarget, partitions: Sequence[tuple[AttributeValue, ...]], sort: tuple[KeyCondition, ...]
 ) -> tuple[KeyCondition, ...]:
     """The two conditions that leave the least of a partition. They are the same ones in every partition."""
     if len(sort) <= 2 or not partitions:
