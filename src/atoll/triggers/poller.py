@@ -324,8 +324,7 @@ class Triggers:
         now_ms = self.region.clock.now_ms()
         lane = batches.after(one, place.lane, invoke, outcome, now_ms)
         if outcome.error is None and lane.result == batches.FAILED:
-            reason = outcome.payload.decode(errors="replace")
-            _log.warning("function %s failed: %s", one.function, reason, extra=self._extra(place))
+            self.functions.failed(one.function, outcome)
         return lane
 
     async def _discard(self, place: PlacedLane, discard: Discard) -> Lane:
