@@ -13,7 +13,16 @@ from typing import Any, NamedTuple
 
 from atoll import errors
 from atoll.api.partiql.kinds import counted
-from atoll.api.resources import ALARM, FUNCTION, MAPPING, ROLE, SCALED, table_of
+from atoll.api.resources import (
+    ALARM,
+    FUNCTION,
+    MAPPING,
+    ROLE,
+    SCALED,
+    STATEMENT_BATCH,
+    STATEMENT_TRANSACTION,
+    table_of,
+)
 from atoll.api.services import IDENTITIES, Body, Operation
 from atoll.aside import aside
 from atoll.capacity.meter import Meter
@@ -105,7 +114,7 @@ class Desk:
                 answer = await self._call_faulty(self._faults, operation, on, body)
         except ApiError as error:
             if meter is not None:
-                _count_failed(meter, operation, body, checked, error)
+                await _count_failed(meter, operation, body, checked, error)
             if operation.service.has_tables and isinstance(on, Region) and on.settings.error_style == "2026":
                 raise errors.since_2026(error, operation.layer) from None
             raise
@@ -115,7 +124,7 @@ class Desk:
             self._failed(on, operation, _named(operation, body) if checked else _NONE, failure)
             internal = operation.service.internal()
             if meter is not None:
-                _count_failed(meter, operation, body, checked, internal)
+                await _count_failed(meter, operation, body, checked, internal)
             raise internal from None
         if meter is not None:
             tally = meter.current
@@ -160,7 +169,7 @@ def logging_slow(call: Call, slow_ms: int, next_id: Callable[[], str | None]) ->
         finally:
             latency_ns = monotonic_ns() - started_ns
             if latency_ns >= slow_ms * 1_000_000:
-                extra = _fields(operation, _named(operation, body) if _is_valid(operation, body) else _NONE, next_id())
+                extra = _fields(operation, await _aside_if_long(_named_in, operation, body), next_id())
                 extra |= {"latency_ms": latency_ns // 1_000_000, "error": error and error.code}
                 _log.warning("a slow request", extra=extra)
             error = None  # its traceback refers to this frame: break the cycle
@@ -168,10 +177,12 @@ def logging_slow(call: Call, slow_ms: int, next_id: Callable[[], str | None]) ->
     return timed
 
 
-def _count_failed(meter: Meter, operation: Operation, body: Body, checked: bool, error: ApiError) -> None:
+async def _count_failed(meter: Meter, operation: Operation, body: Body, checked: bool, error: ApiError) -> None:
     """`checked`: the body has the operation's shape."""
     if checked:
-        meter.failed(counted(operation.counted_as, body), _tables(operation, body), error)
+        parses = operation.touches in _PARSING
+        tables = await aside(_tables, operation, body) if parses else _tables(operation, body)
+        meter.failed(counted(operation.counted_as, body), tables, error)
     else:
         meter.failed(operation.counted_as, _NONE, error)
 
@@ -201,18 +212,31 @@ _SUBJECTS = {FUNCTION: "function", MAPPING: "mapping", ALARM: "alarm", SCALED: "
 
 def tables_of(operation: Operation, body: Body) -> Set[str]:
     """The tables that a request names; an empty name if it has none, or is invalid."""
-    return _tables(operation, body) if _is_valid(operation, body) else _NONE
+    return _named_in(operation, body) if operation.service.has_tables else _NONE
 
 
-def _is_valid(operation: Operation, body: Body) -> bool:
+async def tables_of_any(operation: Operation, body: Body) -> Set[str]:
+    """Like `tables_of`, of a request that may take long to check or parse."""
+    return await _aside_if_long(tables_of, operation, body)
+
+
+async def _aside_if_long(of: Callable[[Operation, Body], Set[str]], operation: Operation, body: Body) -> Set[str]:
+    is_plain = type(body) is dict and operation.touches not in _PARSING
+    return of(operation, body) if is_plain else await aside(of, operation, body)
+
+
+def _named_in(operation: Operation, body: Body) -> Set[str]:
+    """As `_named`, of a request that may be invalid."""
     try:
         operation.check(body)
     except ApiError:
-        return False
-    return True
+        return _NONE
+    return _named(operation, body)
 
 
 _NONE = frozenset([""])
+_PARSING = (STATEMENT_BATCH, STATEMENT_TRANSACTION)
+"""They parse many statements, also those that have not been parsed because an earlier one is faulty."""
 
 
 def _tables(operation: Operation, body: Body) -> Set[str]:

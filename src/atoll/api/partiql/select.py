@@ -213,10 +213,21 @@ def _ranges(target: ReadTarget, access: Access, order: tuple[tuple[str, bool], .
     reverse = any(directions.get(attribute.name, False) for attribute in target.keys.sort)
     if access.partitions is None:
         return [reads.segment_range(target.space, 0, 1)], reverse
+    sort = _narrowest(target, access.partitions, access.sort)
     if partition.name not in directions:
-        return sorted((_range(target, p, access.sort) for p in access.partitions), key=_start_of), reverse
+        return sorted((_range(target, p, sort) for p in access.partitions), key=_start_of), reverse
     ordered = sorted(access.partitions, key=_BY_VALUE, reverse=directions[partition.name])
-    return [_range(target, p, access.sort) for p in ordered], reverse
+    return [_range(target, p, sort) for p in ordered], reverse
+
+
+def _narrowest(
+    target: ReadTarget, partitions: Sequence[tuple[AttributeValue, ...]], sort: tuple[KeyCondition, ...]
+) -> tuple[KeyCondition, ...]:
+    """The two conditions that leave the least of a partition. They are the same ones in every partition."""
+    if len(sort) <= 2 or not partitions:
+        return sort
+    ranges = [(_range(target, partitions[0], (one,)), one) for one in sort]
+    return max(ranges, key=lambda pair: pair[0].start)[1], min(ranges, key=lambda pair: pair[0].end)[1]
 
 
 def _start_of(range_: Range) -> bytes:
