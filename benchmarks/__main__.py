@@ -206,7 +206,7 @@ def one(
 
 
 def several_workers(results: report.Results, scratch: Path, options: Any) -> None:
-    """Compare one worker, two workers, and two servers that share nothing, which show the limit of the machine."""
+    """Compare one worker, two workers, and two independent servers, which show the limit of the machine."""
     compared = [workload for workload in WORKLOADS if workload.name in ("GetItem", "PutItem", "Query")]
     for count in (1, 2):
         name = f"{count} worker" + "s" * (count > 1)
@@ -290,7 +290,7 @@ def replication(results: report.Results, scratch: Path, options: Any) -> None:
 
 
 def scale_log(results: report.Results, scratch: Path, options: Any) -> None:
-    """The size of a table's log should not affect writes."""
+    """Measure writes to tables with small and with large logs; the size of the log should not matter."""
     for count in LOG_SCALES:
         directory = scratch / f"log-{count}"
         with atoll(directory) as (server, credentials):

@@ -1,7 +1,7 @@
-"""`python -m benchmarks.attack`: attacks on a server, bounded in time, with figures.
+"""`python -m benchmarks.attack`: attack a server in several ways, and print figures.
 
-Each attack starts a server of its own and says what it found. The process ends with 1 if an attack has succeeded.
-Arguments, as in `many_regions`, choose some of the attacks.
+Each attack starts its own server, and ends after a limited time. The program exits with 1 if an attack has succeeded.
+The arguments are names of attacks, such as `many_regions`; without arguments all attacks run.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def _worst_requests() -> Found:
 
 
 def _stop_under_load() -> Found:
-    """SIGTERM while the worst requests run: how much CPU the server takes until it accepts no more connections."""
+    """Send SIGTERM while the worst requests run. Measures the CPU time until the server accepts no more connections."""
     key = {"TableName": "Probe", "Key": stalls.KEY}
     numbers = [str(number) for number in range(500_000)]
     worst: list[tuple[str, object]] = [
@@ -94,7 +94,7 @@ def _stop_under_load() -> Found:
 
 
 def _slow_bodies() -> Found:
-    """60 bodies of 15 MB that never end."""
+    """Send 60 bodies of 15 MB, none of them to its end."""
     limit = 128
     with servers.atoll(None, "--memory-limit", f"{limit}MB", name="Atoll slow") as server, ExitStack() as opened:
         stalls.load_probe(Client(server.port))
@@ -165,7 +165,7 @@ def _web_pages() -> Found:
 
 
 def _flipped_bits() -> Found:
-    """Flip bits in the file of a stopped server: each row is right, refused or absent."""
+    """Flip bits in the store of a stopped server. After the next start each row must be right, refused or absent."""
     source, answers = Random(SEED), Counter[str]()
     for flip in range(10):
         with tempfile.TemporaryDirectory() as scratch:

@@ -1,6 +1,7 @@
-"""What authorizing a GetItem costs: `python -m benchmarks.authorization` prints microseconds a request.
+"""`python -m benchmarks.authorization` prints the microseconds that it takes to authorize a GetItem.
 
-`kept` is a decision that no condition can change, `conditions` one whose leading key and attributes are compared.
+`kept` is a decision that no condition can change. `conditions` are decisions that compare the request's leading key and
+attributes.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A thin client: raw JSON over one keep-alive connection.
 
-It can send malformed requests. It costs little CPU, so that measurements show the server.
+It can send malformed requests. It uses little CPU, so that measurements show the server's cost.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Answer:
 
     @property
     def code(self) -> str:
-        """`ValidationException`, without the family in front of the '#'; empty on success."""
+        """The error code without its prefix up to '#', such as `ValidationException`; empty on success."""
         return "" if self.ok else str(self.body.get("__type", "")).rpartition("#")[2]
 
     @property

@@ -1,6 +1,6 @@
 """`python -m benchmarks.instructions`: how many instructions a request takes, counted by valgrind's callgrind.
 
-A count does not depend on what else the machine does, unlike a time. It leaves out the kernel's share. Requests are
+Unlike a time, a count does not depend on other programs on the machine. It leaves out the kernel's share. Requests are
 sent over 32 connections at a time, as `benchmarks.measure` sends them, so that commits and answers are batched.
 
 `--against DIR` counts the same with the source of another checkout, side by side. `--options` gives the server more
@@ -33,9 +33,9 @@ from benchmarks.workloads import WORKLOADS as TIMED_WORKLOADS
 from benchmarks.workloads import Body, Requests, Workload, definition, encoded, key, load
 
 WARM_UP, COUNTED = 3, 10
-"""Rounds of one request on each connection."""
+"""How many requests each connection sends for one count."""
 TIMES = 3
-"""The least count of so many: background work and the sizes of batches vary."""
+"""Each workload is counted this many times, and the least count is used: background work and batch sizes vary."""
 
 ITEMS = 500
 
@@ -103,8 +103,7 @@ def main() -> None:
 def count(
     checkout: Path, chosen: list[Workload], profile: Path | None, options: list[str], units: int | None
 ) -> dict[str, float]:
-    """Instructions a request, by the name of the workload. The server gets more options; tables are on demand without
-    `units`."""
+    """The instructions of a request, by the name of its workload. Tables without `units` are on demand."""
     with tempfile.TemporaryDirectory() as scratch, Counted(checkout, Path(scratch), options) as server:
         for table in dict.fromkeys(one.table for one in chosen):
             server.each([("CreateTable", definition(table, units))])

@@ -35,7 +35,7 @@ def measure(
     connections: int = CONNECTIONS,
     rate: float | None = None,
 ) -> Result:
-    """`rate`: send so many requests a second instead of as many as the server answers."""
+    """`rate` limits the requests a second; without it, wrk sends as many as the server answers."""
     require("wrk")
     CACHE.mkdir(exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=CACHE, suffix=".requests") as file:
@@ -84,7 +84,7 @@ def cpu_seconds(server: Server) -> float:
 
 
 def _ticks(pid: int) -> int:
-    """utime and stime, which are the 14th and 15th field; the 2nd is a name in parentheses and may hold anything."""
+    """utime and stime, which are the 14th and 15th field. The 2nd is a name in parentheses with any characters."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return int(fields[11]) + int(fields[12])
 

@@ -1,10 +1,10 @@
 """`python -m benchmarks.metrics`: the memory and the disk of the metrics of many tables, after simulated days.
 
 A region with a SQLite store and a manual clock has `--tables` tables. Every minute `--active` of them count GetItem,
-PutItem and Query, with varied numbers of requests, units and latencies. The meter gets these counts without requests;
-the evaluation of each minute is the server's own. The process is measured with all tables but without metrics first.
-Memory is what the process has at most beyond that; disk is the whole store, with its log and its tables. The run fails
-if they exceed the goals of metrics. It needs Linux.
+PutItem and Query, with varied numbers of requests, units and latencies. The benchmark passes these counts to the meter,
+without requests; the server's own code evaluates each minute. The memory of metrics is the process's peak minus its
+memory with all tables before the first metric. The disk is that of the whole store, with its log and its tables. The
+run fails if memory or disk exceeds the goals. It needs Linux.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ from atoll.storage.sqlite import SQLiteEngine
 from atoll.triggers.functions import Functions
 
 MEMORY_MB, DISK_MB = 200, 1_000
-"""The goals, of metrics alone."""
+"""The goals, for the metrics alone."""
 
 START_MS = 1_800_000_000_000
 MINUTE_MS, DAY_MINUTES = 60_000, 1_440
 AT_ONCE = 200
 REQUESTS = 200
-"""The most GetItem requests of a table in one minute."""
+"""The greatest number of GetItem requests to a table in one minute."""
 VARIANTS = 1_000
 
 TABLE: dict[str, Any] = {
@@ -95,7 +95,7 @@ async def simulate(directory: Path, count: int, active: int, days: float) -> tup
 
 
 async def make(region: Region, names: Sequence[str]) -> None:
-    """Create a table, and copy its definition: an account may have fewer tables."""
+    """Create one table and copy its definition, because an account's quota allows fewer tables."""
     await tables.create_table(region, {"TableName": names[0], **TABLE})
     model = await region.read(lambda snapshot: region.catalog.usable(snapshot, names[0], START_MS))
     for start in range(1, len(names), AT_ONCE):
@@ -150,7 +150,7 @@ def forget_peak() -> None:
 
 
 def memory_mb(field: str) -> float:
-    """VmRSS is the memory of the process, VmHWM the most since `forget_peak`."""
+    """The field VmRSS is the memory of the process, VmHWM its peak since `forget_peak`."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith(f"{field}:")).split()[1]) / 1_000
 

@@ -1,9 +1,10 @@
-"""Atoll over PostgreSQL beside pgbench, with as many clients, on the same server: `--store postgresql`.
+"""`python -m benchmarks --store postgresql`: compare Atoll over PostgreSQL with pgbench, which has as many clients and
+uses the same database server.
 
-pgbench selects and upserts single rows of 1 KB by their key, once by its default protocol, the simple one, which parses
-and plans each statement again, and once with prepared statements. Everything is durable, every signature verified. The
-CPU of the front end is compared with that of a server on SQLite. Each workload is repeated at half of its rate, for the
-latency of a server that is not overloaded. At the end, two workers.
+pgbench selects and upserts single rows of 1 KB by their key. It runs twice: with its default protocol, which parses and
+plans each statement again, and with prepared statements. All writes are durable, and Atoll verifies every signature.
+The CPU of the front end is compared with that of a server on SQLite. Each workload is repeated at half of its rate, for
+the latency of a server that is not overloaded. At the end, two workers are measured.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ UPSERT = (
     " on conflict (k) do update set v = excluded.v;\n"
 )
 
-# The rate of a workload, as a part of that of pgbench by its default protocol: (workload, beside, goal).
+# (Atoll's workload, pgbench's workload, goal): the goal is a part of pgbench's rate with its default protocol.
 GOALS = (
     ("GetItem", "select", 0.65),
     ("Query", "select", 0.15),

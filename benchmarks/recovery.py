@@ -1,8 +1,8 @@
-"""Measurements of imports, exports and restores, beside plain PutItem in the same run.
+"""Measure imports, exports and restores, and for comparison PutItem in the same run.
 
-An import makes a table of `items` items of 1 KB from a file in a bucket; the table is exported, and restored to its
-present state. Meanwhile a client reads items at a steady rate, and notes how long each read took. PutItem runs on a
-plain table, on one with point-in-time recovery, and on one with a stream of both images.
+An import creates a table of `items` items of 1 KB from a file in a bucket. Then the table is exported, and restored to
+its present state. Meanwhile a client reads items at a steady rate and measures each read. PutItem runs on a plain
+table, on one with point-in-time recovery, and on one with a stream of both images.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Job:
     name: str
     per_second: float
     p99_ms: float
-    """Of reads meanwhile."""
+    """The latency of the reads meanwhile."""
     rss_mb: float
 
 

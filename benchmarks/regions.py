@@ -1,7 +1,8 @@
-"""Replication of a table between three regions: how fast, how late, and what it costs the region that writes.
+"""Measure the replication of a table between three regions: its throughput, its lag, and its cost for the region that
+writes.
 
-The regions are those of one process, or of a process each, which are each other's peers over HTTP. `plain` is a table
-without replicas in the same server, written at the same rate of durable commits.
+The regions are in one process, or in a process each, which are peers over HTTP. `plain` is a table without replicas in
+the same server. Its writes are durable, too.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ TOKEN = "benchmark"
 ITEMS = PARTITIONS * SORTS
 LATEST_S = 120.0
 PACED = 4
-"""Clients that write at a given rate."""
+"""The number of clients that write at a given rate."""
 SAMPLES = 200
 
 Json = Any
@@ -45,7 +46,7 @@ class Found:
     """Durable PutItems a second on a table without replicas."""
     plain_cpu_us: float
     cut_cpu_us: float
-    """CPU of a PutItem of a replicated table whose links are cut."""
+    """CPU of a PutItem to a replicated table whose links are cut."""
     applied: float
     """Writes a second that were made in one region and applied in both others."""
     lag_p50_ms: float
@@ -103,7 +104,7 @@ class World:
                 self.exchange(client, REGIONS[0], operation, body)
 
     def mark(self, table: str) -> None:
-        """Write an item, and wait until it is in all regions: then all earlier changes of the shard are."""
+        """Write an item, and wait until all regions have it; they then have all earlier changes of the shard."""
         name = {"pk": {"S": f"mark {time.monotonic_ns()}"}, "sk": {"S": "0"}}
         self.call(REGIONS[0], "PutItem", {"TableName": table, "Item": name})
         for region in REGIONS[1:]:
@@ -193,7 +194,7 @@ def _put(world: World, table: str, seconds: float, warm_up: float = 1) -> Any:
 
 @contextmanager
 def _writing(world: World, table: str, rate: float) -> Iterator[None]:
-    """Clients write at this rate, or as fast as they can."""
+    """Let clients write at this rate, or as fast as they can."""
     signer, ended = world.signer(REGIONS[0]), threading.Event()
     requests = [signer.request(*request) for request in encoded(put_item(table, ITEMS))]
 

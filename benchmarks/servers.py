@@ -137,8 +137,8 @@ class Server:
 
 
 def atoll(directory: Path | None, *options: str, port: int = 0, name: str = "Atoll") -> Server:
-    """Start Atoll from this working tree, with its data in `directory`, or in memory if that is None. If tests run over
-    PostgreSQL, a database stands in for the directory."""
+    """Start Atoll from this working tree, with its data in `directory`, or in memory if that is None. When tests run
+    over PostgreSQL, a database takes the directory's place."""
     data = ["--in-memory"] if directory is None else ["--data", str(directory)]
     if directory is not None and os.environ.get("ATOLL_TEST_ENGINE") == "postgresql":
         data = ["--store", asyncio.run(database_for(directory))]
@@ -152,7 +152,7 @@ def atoll(directory: Path | None, *options: str, port: int = 0, name: str = "Ato
 
 
 async def database_for(directory: Path) -> str:
-    """The URL of a database that belongs to the directory, on the server of ATOLL_TEST_POSTGRESQL."""
+    """The URL of the database that takes the directory's place, on the server of ATOLL_TEST_POSTGRESQL."""
     import asyncpg  # only tests over PostgreSQL need it
 
     base, name = os.environ["ATOLL_TEST_POSTGRESQL"], f"d{sha256(str(directory).encode()).hexdigest()[:20]}"
@@ -201,7 +201,7 @@ def dynalite(directory: Path | None, name: str = "dynalite") -> Server:
 
 
 def log_file(name: str) -> Path:
-    """The number distinguishes several servers of one name. Keeps the last few logs."""
+    """The path of a new log, numbered because several servers may have one name. Deletes all but the last few logs."""
     folder = CACHE / "logs"
     folder.mkdir(parents=True, exist_ok=True)
     for old in sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime)[:-LOGS]:
@@ -216,7 +216,7 @@ def free_port() -> int:
 
 
 def _dynamodb_local_jars() -> Path:
-    """The jar with its dependencies and native libraries."""
+    """The directory of the jar with its dependencies and native libraries."""
     jars = PEERS / f"dynamodb-local-{DYNAMODB_LOCAL}"
     require("java")
     if not jars.exists():

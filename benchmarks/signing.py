@@ -1,4 +1,4 @@
-"""Make complete HTTP requests with a Signature Version 4, as an SDK sends them, fast enough to make thousands."""
+"""Build complete HTTP requests with Signature Version 4, as an SDK sends them, fast enough to build thousands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The worst requests to the services beside the tables: CloudWatch in its three protocols, Application Auto Scaling,
+"""The slowest requests to other services than DynamoDB: CloudWatch in its three protocols, Application Auto Scaling,
 STS, Lambda, the administration and `/metrics`. `load` fills a server whose clock is manual.
 """
 
@@ -29,7 +29,7 @@ LONG = 3
 """How many metrics have a datapoint in each minute of two weeks."""
 FUNCTION = "stalls"
 FUNCTIONS = f'[functions.{FUNCTION}]\ncommand = ["cat"]\n'
-"""What the functions file has."""
+"""The functions file of the server."""
 _START = [0.0]
 _STREAM = [""]
 
@@ -63,7 +63,8 @@ def in_form(operation: str, fields: dict[str, Any], version: str = "2010-08-01")
 
 
 def load(client: Client) -> None:
-    """Tables that are idle for two weeks, metrics with a datapoint in each minute, names of metrics, and alarms."""
+    """Create tables that are idle for two weeks, metrics with a datapoint in each minute, many metric names, and
+    alarms."""
     for number in range(20):
         _call(client, "DynamoDB_20120810", "CreateTable", _table(f"Table{number}"))
     stream = {"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"}

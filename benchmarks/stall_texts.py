@@ -1,5 +1,5 @@
-"""The worst texts, headers and encodings: what parsers of numbers, names, expressions and HTTP are slow at. The tables
-are those of `stalls.load`.
+"""The requests that are slowest to parse: their numbers, names, expressions, headers and encodings. They use the tables
+of `stalls.load`.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ MANY = json.dumps({"TableName": "Many", "Limit": 100}).encode()
 KEY = {"TableName": "Probe", "Key": {"pk": {"S": "t"}}}
 
 UNDECODABLE = frozenset({"gzip of a gigabyte"})
-"""Requests with bodies that cannot be decompressed. They get the service's internal error by design."""
+"""Requests whose bodies cannot be decompressed. They get the service's internal error by design."""
 
 
 def texts() -> Iterator[tuple[str, bytes]]:
-    """The names of requests, and all of their bytes."""
+    """The name and all bytes of each request."""
     yield from _heads()
     yield from _encodings()
     yield from _numbers()

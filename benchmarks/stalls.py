@@ -1,13 +1,13 @@
 """`python -m benchmarks.stalls`: how long one request keeps the others waiting.
 
-A prober sends GetItem after GetItem from its own process. Beside it the worst requests that each operation accepts, or
-has to refuse, run one at a time. The slowest GetItem of that time is the stall of the request. The report has the ten
-longest stalls, and every request that was answered with status 500.
+A process sends one GetItem after the other. Meanwhile the slowest requests that each operation accepts or refuses run
+one at a time. The slowest GetItem during a request is the request's stall. The report has the ten longest stalls, and
+every request that was answered with status 500.
 
-On a busy machine a GetItem waits for other programs, too. So the report also has the greatest CPU time that the server
-took between two turns of its event loop: on an idle machine nobody waits longer for it. `turn` is that of the process,
-`loop` the part of the event loop's own thread. While other programs run, the system may leave the loop aside in favour
-of another thread of the server; so a request with a long turn runs again, and its best turn counts.
+On a busy machine a GetItem waits for other programs, too. So the report also has the longest turn of the server's event
+loop, in CPU time: on an idle machine no request waits longer for the server. `turn` is the CPU time of the whole
+process, `loop` that of the event loop's thread. On a busy machine the system may run another thread of the server
+instead of the loop. So a request with a long turn runs again, and its shortest turn counts.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ KEY = {"pk": {"S": "probe"}}
 
 
 class Prober:
-    """Measures the longest wait for a GetItem since `begin`, in a process of its own."""
+    """A process that measures the longest wait for a GetItem since `begin`."""
 
     def __init__(self, port: int) -> None:
         spawn = get_context("spawn")
@@ -91,7 +91,7 @@ def is_fault(stall: Stall) -> bool:
 
 
 def measure(only: str = "", *, memory: bool = False, show: bool = False) -> list[Stall]:
-    """Of tables, and of the services beside them."""
+    """Measure the stalls of requests to DynamoDB, then those to other services."""
     tables = _measure_server(stall_requests.requests, load, only, memory, show)
     with tempfile.NamedTemporaryFile("w", prefix="stalls-", suffix=".toml") as functions:
         functions.write(stall_services.FUNCTIONS)
@@ -136,7 +136,7 @@ def _options() -> Any:
 
 
 def _measure_again(port: int, prober: Prober, turns: Turns, request: Request) -> Stall:
-    """The best of some attempts, if the first one is long. A request that was answered otherwise did other work."""
+    """Measure a request; if it is slow, several times, and return the fastest attempt that has the same answer."""
     first = best = _measure(port, prober, turns, request)
     for _ in range(REPEATED):
         if best.turn_ms > LONG_MS:
@@ -181,7 +181,8 @@ def _show(stall: Stall) -> None:
 
 
 def load(client: Client) -> None:
-    """Small items in Many, a row per partition in Probe, items of the largest size in Large, 20 indexes on Indexed."""
+    """Create the tables: Many has small items, Probe one item per partition, Large items of the greatest size, and
+    Indexed 20 indexes."""
     load_probe(client)
     _create(client, "Many", ["sk"])
     _create(client, "Large", ["sk"])

@@ -1,9 +1,9 @@
-"""Measurements of streams and time to live.
+"""Measure streams and time to live.
 
 Reading a stream: read every page of a stream once, as boto3 would, then replay the requests that returned records. (The
 server keeps no state for a shard iterator, so it can be used again.)
-Expiry: `EXPIRING` items have expired when time to live is enabled, so all are due when their index is built. When the
-first is deleted, other items are read, and the table's item count shows how many are deleted meanwhile.
+Expiry: `EXPIRING` items have already expired when time to live is enabled, so all are due when their index is built.
+Once the first item is deleted, other items are read; the table's item count shows how many are deleted meanwhile.
 The log: fill a table's log through the storage engine, with the smallest possible rows, before the server starts.
 """
 
@@ -35,7 +35,7 @@ from benchmarks.workloads import PARTITIONS, SORTS, Requests, definition, encode
 SERVICE = "DynamoDBStreams_20120810"
 RECORDS = 20_000
 READERS = 4
-"""Connections that read the stream: about one per shard, like consumers."""
+"""The number of connections that read the stream: about one per shard, as consumers have."""
 EXPIRING = 50_000
 FILLED_AT_ONCE = 10_000
 
@@ -59,7 +59,7 @@ class Expiry:
     busy: Result
     deleted_per_second: float
     left: int
-    """Items not yet deleted when the reads ended: 0 means that some reads ran without deletions."""
+    """The items not yet deleted when the reads ended; 0 means that some reads ran without deletions."""
 
 
 class Caller:
@@ -82,7 +82,7 @@ class Caller:
 
 
 def changing(table: str, count: int) -> Requests:
-    """Replace all items repeatedly until the stream has that many changes."""
+    """Replace all items repeatedly until the stream has `count` changes."""
     for turn in range(-(-count // (PARTITIONS * SORTS))):
         chance = random.Random(turn + 1)
         for start in range(0, PARTITIONS * SORTS, 25):
@@ -91,7 +91,7 @@ def changing(table: str, count: int) -> Requests:
 
 
 def read_stream(server: Server, credentials: Credentials, table: str, seconds: float) -> Pages:
-    """The table must be loaded and have a stream of both images."""
+    """Read the stream of a table, which must have items and a stream of both images."""
     with Client(server.port) as client:
         caller = Caller(server, credentials, client)
         for operation, body in changing(table, RECORDS):
@@ -164,7 +164,7 @@ def _left(caller: Caller) -> int:
 
 
 def fill_log(store: Path, table: str, count: int) -> None:
-    """Fill the table's shards evenly with that many records. No server may have the store open."""
+    """Fill the table's shards evenly with `count` records. No server may have the store open."""
     asyncio.run(_fill_log(store, table, count))
 
 

@@ -1,8 +1,8 @@
-"""Measurements of vector search, beside an exact scan with numpy of the same vectors in this process.
+"""Measure vector search, and for comparison an exact scan of the same vectors with numpy in this process.
 
-The vectors are those of a model's embeddings in shape: clusters in a space of few dimensions, with noise in all; with
+The vectors resemble a model's embeddings: clusters in a space of few dimensions, with noise in all dimensions. With
 `uniform` they have no structure at all, which is the hardest case for approximate search. The server is killed after it
-has stored them and started again, so that searches begin with nothing in memory.
+has stored the vectors, and started again, so that searches begin with nothing in memory.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Searches:
     exact_p50_ms: float
     exact_p99_ms: float
     first_s: float
-    """The first search after the start, from the start's end."""
+    """Seconds from the end of the server's start to the first result."""
     private_mb: float
     rss_mb: float
 
@@ -64,7 +64,8 @@ def vectors(count: int, *, uniform: bool = False) -> Any:
 
 
 def fill(server: Server, credentials: Credentials, stored: Any, seconds: float) -> tuple[dict[str, Result], float]:
-    """Store the vectors; return what PutItem does without and with the index, and how many a second batches store."""
+    """Store the vectors. Returns the measurements of PutItem without and with the index, and the vectors a second that
+    batches store."""
     with Client(server.port) as client:
         caller = Caller(server, credentials, client)
         caller.call("CreateTable", {"TableName": "Notes", **KEYS, "VectorIndexes": [INDEX]})
@@ -85,7 +86,7 @@ def fill(server: Server, credentials: Credentials, stored: Any, seconds: float) 
 
 
 def search(server: Server, credentials: Credentials, stored: Any, queries: Any) -> Searches:
-    """The server has just been started."""
+    """Measure searches. The server must have been started just before."""
     began = time.perf_counter()
     units = stored / np.linalg.norm(stored, axis=1, keepdims=True)
     taken, exact, found = [], [], 0
@@ -134,7 +135,7 @@ def _percentiles(taken: list[float]) -> tuple[float, float]:
 
 
 def _private_mb(server: Server) -> float:
-    """Without the pages of the store, which the kernel maps and takes back."""
+    """The server's memory without the pages of the store, which the kernel maps and can reclaim."""
     lines = [Path(f"/proc/{pid}/status").read_text().splitlines() for pid in server.pids]
     return sum(int(line.split()[1]) for one in lines for line in one if line.startswith("RssAnon")) / 1e3
 

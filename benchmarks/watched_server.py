@@ -1,7 +1,7 @@
-"""`python -m benchmarks.watched_server FILE serve ...`: Atoll, with the longest turn of its event loop in a file.
+"""`python -m benchmarks.watched_server FILE serve ...`: run Atoll, and note the longest turn of its event loop in FILE.
 
-A turn is measured by CPU time: unlike the time of day, it does not depend on other programs. The time of the whole
-process tells how long a thread kept the loop waiting that runs while the loop cannot.
+A turn is measured in CPU time, which does not depend on other programs. The CPU time of the whole process also counts
+other threads, which may keep the loop from running.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ class Turns:
         _LONGEST.pack_into(self._shared, 0, 0.0, 0.0)
 
     def longest_ms(self) -> tuple[float, float]:
-        """Of the process, with its other threads, and of the event loop's thread alone."""
+        """The longest turn in CPU time of the whole process, and in that of the event loop's thread alone."""
         process, loop = _LONGEST.unpack_from(self._shared)
         return process * 1000, loop * 1000
 
     def note(self, process: float, loop: float) -> None:
-        """Seconds between two looks."""
+        """Record a turn: its CPU seconds of the process and of the loop's thread."""
         longest = _LONGEST.unpack_from(self._shared)
         if process > longest[0] or loop > longest[1]:
             _LONGEST.pack_into(self._shared, 0, max(process, longest[0]), max(loop, longest[1]))

@@ -1,4 +1,4 @@
-"""The workloads: tables of 1 KB items, and by name the requests that are replayed.
+"""The workloads: tables of 1 KB items, and named series of requests to replay.
 
 There are 2,000 items in 200 partitions of 10. A write replaces an item by a different one, so that no server can answer
 from a cache or skip the write.
@@ -26,7 +26,7 @@ TABLES = ("plain", "indexed", "streamed")
 
 
 def definition(table: str, units: int | None = None) -> Body:
-    """Without `units` a second the table is on demand."""
+    """The definition of a table with this throughput; without `units` it is on demand."""
     kinds = {"pk": "S", "sk": "S"}
     throughput: Body = {}
     if units is not None:
@@ -84,8 +84,8 @@ def load(table: str, count: int = PARTITIONS * SORTS) -> Requests:
 class Workload:
     name: str
     table: str
-    requests: Callable[[str, int], Requests]  # of a table of so many items
-    core: bool = False  # one of the few that --quick measures
+    requests: Callable[[str, int], Requests]  # arguments: the table and its number of items
+    core: bool = False  # whether --quick measures it
     items: int = 1  # written or read by one request
 
 

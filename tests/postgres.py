@@ -17,7 +17,7 @@ from sortedcontainers import SortedDict
 from atoll.database import format as fmt
 from atoll.shared_store import StoreDatabase
 from atoll.storage.engine import Snapshot, T, Transaction
-from atoll.storage.memory import MemoryEngine, State
+from atoll.storage.memory import MemoryEngine, MemoryState
 from atoll.storage.postgresql import statements, url
 from atoll.storage.postgresql.cluster import Cluster
 from atoll.storage.postgresql.engine import PostgreSQLEngine
@@ -112,11 +112,11 @@ class LateEngine(MemoryEngine):
     async def transact(self, fn: Callable[[Transaction], T]) -> T:
         return await (await self.opened()).transact(fn)
 
-    def snapshot(self) -> State:
-        state: State = run(self._snapshot())
+    def snapshot(self) -> MemoryState:
+        state: MemoryState = run(self._snapshot())
         return state
 
-    async def _snapshot(self) -> State:
+    async def _snapshot(self) -> MemoryState:
         engine = await self.opened()
         await engine.read(lambda snapshot: None)
         servers, name = await cluster(), statements.quoted(engine.schema.name)  # type: ignore[attr-defined]
@@ -128,7 +128,7 @@ class LateEngine(MemoryEngine):
         found = SortedDict([full_row(key, value) for key, value in rows])
         return found, {k: v for k, v in numbers if v}, {k: v for k, v in tallies if v}
 
-    def restore(self, state: State) -> None:
+    def restore(self, state: MemoryState) -> None:
         def write(tx: Transaction) -> None:
             rows, numbers, tallies = state
             old_rows, old_numbers, old_tallies = before

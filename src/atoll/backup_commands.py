@@ -17,7 +17,7 @@ from atoll.store_commands import stores
 
 if TYPE_CHECKING:
     from atoll.copying.backup_file import Backup
-    from atoll.copying.contents import Source
+    from atoll.copying.contents import CopySource
 
 _NICENESS = 5
 
@@ -27,7 +27,7 @@ def add_backup(backup: argparse.ArgumentParser) -> None:
         "Append a backup of a data directory to a file, while a server may use it. The first backup has everything,"
         " later ones add what has changed. The same command resumes an interrupted backup."
     )
-    backup.add_argument("--to", metavar="FILE", help="the file; it is made if it does not exist")
+    backup.add_argument("--to", metavar="FILE", help="the file; it is created if it does not exist")
     _add_place(backup, "a store in PostgreSQL instead (ATOLL_STORE)")
     backup.set_defaults(run=_back_up)
     actions = backup.add_subparsers(metavar="ACTION")
@@ -49,7 +49,7 @@ def add_restore(restore: argparse.ArgumentParser) -> None:
         "Restore a backup into an empty data directory, or an empty store in PostgreSQL. No server can use it before"
         " the restore is complete and verified. The same command resumes an interrupted restore."
     )
-    restore.add_argument("file", metavar="FILE", help="a file of `atoll backup`")
+    restore.add_argument("file", metavar="FILE", help="a file written by `atoll backup`")
     _add_place(restore, "a store in PostgreSQL instead")
     _add_number(restore)
     restore.set_defaults(run=_restore)
@@ -59,11 +59,11 @@ def _add_place(parser: argparse.ArgumentParser, store: str) -> None:
     """Where a backup is taken from or restored to; `store` is the help of this option."""
     parser.add_argument("--data", help="the data directory (ATOLL_DATA)")
     parser.add_argument("--store", help=store)
-    parser.add_argument("--region", action="append", default=[], help="only this region; may be repeated")
+    parser.add_argument("--region", action="append", default=[], help="only this region; can be repeated")
 
 
 def _add_number(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--number", type=int, help="which backup of the file; the last one if it is not given")
+    parser.add_argument("--number", type=int, help="the number of the backup in the file (default: the last one)")
 
 
 def _back_up(options: argparse.Namespace) -> int:
@@ -85,7 +85,7 @@ def _back_up(options: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _source(options: argparse.Namespace) -> Iterator[Source]:
+def _source(options: argparse.Namespace) -> Iterator[CopySource]:
     store = options.store or ("" if options.data else os.environ.get("ATOLL_STORE", ""))
     if store:
         check_store(store, "", in_memory=False, data_named=options.data is not None)

@@ -24,11 +24,11 @@ class Command(NamedTuple):
 GROUPS: dict[str, dict[str, Command]] = {
     "Serve": {
         "serve": Command("serve DynamoDB's API", "atoll.serve_command"),
-        "console": Command("serve a web page to look after tables", "atoll.console.command"),
+        "console": Command("serve a web page that shows and changes tables", "atoll.console.command"),
     },
-    "Use tables, of any endpoint": {
+    "Use the tables of any endpoint": {
         "tables": Command("list tables, their keys and indexes", "atoll.shell.tables"),
-        "query": Command("print the items that meet a key condition", "atoll.shell.query"),
+        "query": Command("print the items that match a key condition", "atoll.shell.query"),
         "sql": Command("run a PartiQL statement", "atoll.shell.sql"),
         "tail": Command("print the changes of a table as they happen", "atoll.shell.tail"),
         "mcp": Command("let an assistant look at tables", "atoll.mcp.command"),
@@ -41,14 +41,14 @@ GROUPS: dict[str, dict[str, Command]] = {
     "Administer a server": {
         "credentials": Command("manage the access keys that may sign requests", "atoll.credential_commands"),
         "users": Command(
-            "declare users, to whom access keys and policies belong", "atoll.policy_commands", "add_users"
+            "declare users, which have access keys and policies", "atoll.policy_commands", "add_users"
         ),
         "roles": Command("declare roles, which users and applications assume", "atoll.policy_commands", "add_roles"),
         "policies": Command(
             "declare policies, and explain what they allow", "atoll.policy_commands", "add_policies"
         ),
         "replicas": Command("keep read replicas of a table in other regions", "atoll.replica_commands"),
-        "backup": Command("back a data directory up, while a server uses it", "atoll.backup_commands", "add_backup"),
+        "backup": Command("back up a data directory while a server uses it", "atoll.backup_commands", "add_backup"),
         "restore": Command("restore a data directory from a backup", "atoll.backup_commands", "add_restore"),
         "store": Command("maintain the stores of a data directory", "atoll.store_commands"),
     },

@@ -28,16 +28,17 @@ def add(credentials: argparse.ArgumentParser) -> None:
         action.add_argument("--data", default=os.environ.get("ATOLL_DATA", "data"), help="the data directory")
         store = os.environ.get("ATOLL_STORE", "")
         action.add_argument("--store", default=store, help="the URL of the store, if servers share one")
-        action.add_argument("--credentials", default=os.environ.get("ATOLL_CREDENTIALS", ""), help="the file itself")
+        file = os.environ.get("ATOLL_CREDENTIALS", "")
+        action.add_argument("--credentials", default=file, help="the file, if it is not in the data directory")
         key = os.environ.get("ATOLL_SECRETS_KEY", "")
-        action.add_argument("--secrets-key", default=key, help="the file of the key of secrets, or env:NAME")
+        action.add_argument("--secrets-key", default=key, help="a file with the key that encrypts secrets, or env:NAME")
         action.set_defaults(run=_credentials, action=name)
         if name == "create":
-            action.add_argument("--user", default=None, help="the user that the key belongs to; none: the root")
+            action.add_argument("--user", default=None, help="the user that owns the key (default: the root)")
             action.add_argument("--account", default=None, help="the account of the user, or of the root")
             kind = action.add_mutually_exclusive_group()
             kind.add_argument("--admin", action="store_true", help="allow the key to administer the server")
-            kind.add_argument("--peer", action="store_true", help="make a key with which servers ask each other")
+            kind.add_argument("--peer", action="store_true", help="create a key that servers use among each other")
         if name == "delete":
             action.add_argument("access_key")
 

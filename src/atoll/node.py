@@ -290,7 +290,7 @@ class Node:
         plain, settings = front.region_settings(self.config, self.callers, name)
         return Region(
             plain, engine, self.clock, settings, endpoint="{}:{}".format(*self.address), key=name,
-            meter=front.meter(self.config), sibling=lambda other: self.region(f"{account}{slash}{other}"),
+            meter=front.meter(self.config), other_region=lambda other: self.region(f"{account}{slash}{other}"),
         )  # fmt: skip
 
     def start_region(self, region: Region) -> None:

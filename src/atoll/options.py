@@ -48,7 +48,8 @@ class Declared:
     ) -> None:
         variable = _variable(name)
         value = os.environ.get(variable, default)
-        help_ = f"{help_} (default: {default or 'none'}; {variable})"
+        shown_default = f"default: {default}; " if default else ""
+        help_ = f"{help_} ({shown_default}{variable})"
         shown = None if choices is None else f"{{{','.join(choices)}}}"
         self._parser.add_argument(name, default=value, help=help_, metavar=shown, action=action)
         if choices is not None:

@@ -66,7 +66,7 @@ def _add_changes(actions: Any, section: str) -> None:
     attach.add_argument("policy")
     detach = _action(actions, "detach", section, _detach, "detach a policy, by its name or number")
     detach.add_argument("policy")
-    _action(actions, "delete", section, _delete, "delete it")
+    _action(actions, "delete", section, _delete, f"delete a {section[:-1]}")
     _list(actions, section)
 
 
@@ -92,7 +92,7 @@ def _action(
 
 
 def _list(actions: Any, section: str) -> None:
-    action: argparse.ArgumentParser = actions.add_parser("list", help="print what both files declare")
+    action: argparse.ArgumentParser = actions.add_parser("list", help="print the declarations of both files")
     _options(action)
     action.set_defaults(run=_print, section=section)
 
@@ -252,13 +252,13 @@ def _add_questions(actions: Any) -> None:
         "explain", help="ask a server which statement allows or denies a request"
     )
     observed: argparse.ArgumentParser = actions.add_parser(
-        "observed", help="print policies that would allow what applications did, of a server with --auth iam-log"
+        "observed", help="print policies that allow the requests which a server with --auth iam-log has seen"
     )
     for action in (explain, observed):
         add_server(action)
-    explain.add_argument("principal", help="an ARN, or a user's name")
-    explain.add_argument("action", help="as in dynamodb:GetItem; or an operation, with --request")
-    explain.add_argument("resource", nargs="?", default="", help="an ARN")
+    explain.add_argument("principal", help="the caller: an ARN, or a user's name")
+    explain.add_argument("action", help="an action such as dynamodb:GetItem; with --request, an operation")
+    explain.add_argument("resource", nargs="?", default="", help="the ARN of a resource")
     explain.add_argument("--request", default="", help="the request, as JSON")
     explain.add_argument("--context", default="", help="condition keys and their values, as JSON")
     explain.set_defaults(run=_explain)

@@ -48,14 +48,14 @@ def add(parser: argparse.ArgumentParser) -> None:
     for action in (adding, removing):
         action.add_argument("table")
         action.add_argument("replica", help="the region of the replica")
-        action.add_argument("--region", default="", help="the master's region; the default region if none is named")
+        action.add_argument("--region", default="", help="the master's region (default: the server's default region)")
     promoting = _action(actions, "promote", "make a replica the master")
     promoting.add_argument("table")
     promoting.add_argument("region", help="the region of the replica")
-    upgrading = _action(actions, "upgrade", "make a global table of 2017 one of version 2019.11.21")
+    upgrading = _action(actions, "upgrade", "upgrade a global table of version 2017 to 2019.11.21")
     upgrading.add_argument("table")
     upgrading.add_argument(
-        "--region", default="", help="the replica whose settings all take over; the default region if none is named"
+        "--region", default="", help="all replicas get the settings of this one (default: the server's default region)"
     )
 
 

@@ -67,55 +67,55 @@ def add(serve: argparse.ArgumentParser) -> None:
     option("--data", "data", "the directory for tables and credentials", action=_Data)
     flag("--in-memory", "keep everything in memory; all data is lost when the process ends")
     option("--store", "", "a PostgreSQL database that front ends share: postgresql://user@host1,host2/database")
-    option("--read-store", "", "its replicas, for eventually consistent reads")
-    repeatable("--region", "a region that is always open; the first is that of requests that name none", "REGION",
+    option("--read-store", "", "the replicas of that database, for eventually consistent reads")
+    repeatable("--region", "a region that is always open; requests that name no region use the first one", "REGION",
                ["us-east-1"])  # fmt: skip
     flag("--only-regions", "refuse all regions that --region does not name")
     repeatable("--peer", "a region that another server serves, and its address", "REGION=URL")
-    option("--peer-credentials", "", "the file of the peering credentials; none: that of the access keys")
-    option("--peer-ca", "", "a PEM file of the certificate authorities of peers; none: those of the system")
+    option("--peer-credentials", "", "the file of the peering credentials, if it is not the file of the access keys")
+    option("--peer-ca", "", "a PEM file of the certificate authorities of peers, instead of the system's")
     option("--workers", "1", "the number of worker processes")
-    option("--auth", "none", "sigv4: require signed requests; iam: authorize each by policies; iam-log: log refusals",
-           ["none", "sigv4", "iam", "iam-log"])  # fmt: skip
-    option(
-        "--policies", "", "a TOML or JSON file of users, groups and roles; none: policies.toml in the data directory"
-    )
-    option("--session-key", "", "a file of the key of session tokens; none: session.key in the data directory")
-    option("--credentials", "", "the file of the access keys; none: credentials.json in the data directory")
-    option("--secrets-key", "", "the file of a key that encrypts stored secrets, or env:NAME: a variable that holds it")
-    option("--audit-log", "", "a file of JSON lines: who did what, and which policy allowed or denied it")
+    option("--auth", "none", "sigv4: require signed requests; iam: also authorize them by policies; iam-log: only log "
+           "the requests that iam would refuse", ["none", "sigv4", "iam", "iam-log"])  # fmt: skip
+    option("--policies", "", "the file of users, groups and roles, if not policies.toml in the data directory")
+    option("--session-key", "", "a file with the key of session tokens, if not session.key in the data directory")
+    option("--credentials", "", "the file of the access keys, if not credentials.json in the data directory")
+    option("--secrets-key", "", "a file with the key that encrypts stored secrets, or env:NAME for a variable with it")
+    option("--audit-log", "", "the file of the audit log: the caller and decision of each request, as JSON lines")
     option("--audit-log-size", "100MB", "the size at which the audit log is rotated; five older files are kept")
     option("--admin-token", "", "a secret with which clients may administer the server, as a bearer token")
     option("--clock", "system", "manual: only POST /_atoll/clock moves the time", ["system", "manual"])
     option("--account", "000000000000", "the account number in ARNs")
-    option("--durability", "full", "writes survive power failures (full) or only crashes", ["full", "relaxed"])
+    option("--durability", "full", "full: writes survive power failures; relaxed: only crashes of the process",
+           ["full", "relaxed"])  # fmt: skip
     option("--on-damage", "stop", "stop: a damaged store refuses writes; serve: it accepts them", ["stop", "serve"])
     option("--control-plane-delay", "0", "seconds that a table stays CREATING, UPDATING or DELETING")
     option("--error-style", "2026", "the wording of validation errors", ["2026", "classic"])
     option("--ttl-delay", "0", "seconds from the expiry of an item to its deletion")
     option("--ttl-rate", "", "maximum number of expired items to delete per second")
     option("--quotas", "on", "enforce the account's quotas, and the intervals between changes of tables", ["on", "off"])
-    option("--throttling", "on", "throttle at throughput; full: at partitions, too", ["on", "off", "full"])
+    option("--throttling", "on", "on: enforce the throughput of tables; full: also that of partition keys and of "
+           "on-demand tables", ["on", "off", "full"])  # fmt: skip
     flag("--strict-stream-readers", "throttle a third reader of a shard, as the service does")
     option("--slow", "", "log requests that take at least this long, as in 1s or 500ms")
-    flag("--otel", "export traces and metrics by OpenTelemetry, to where the OTEL_* variables say")
+    flag("--otel", "export traces and metrics by OpenTelemetry, to the endpoint that the OTEL_* variables set")
     flag("--access-log", "log each request: its operation, table, status and time")
     option("--log-format", "text", "the form of log lines on standard error", logs.FORMATS)
-    option("--log-level", "info", "the least level of log lines", logs.LEVELS)
-    option("--s3", "", "where the buckets of exports are: file:///DIRECTORY or https://ENDPOINT; none: DATA/s3")
+    option("--log-level", "info", "leave out log lines below this level", logs.LEVELS)
+    option("--s3", "", "where the buckets of exports are: file:///DIRECTORY or https://ENDPOINT, if not DATA/s3")
     option("--kinesis", "", "where tables send their changes: file:///DIRECTORY or https://ENDPOINT of Kinesis")
     option("--functions", "", "a TOML file with functions and the tables that trigger them")
-    option("--tables", "", "a file of tables to make: CloudFormation, SAM, or bodies of CreateTable as JSON")
-    option("--tls-cert", "", "a PEM file with the server's certificate chain: serve HTTPS")
-    option("--tls-key", "", "a PEM file with its private key")
-    option("--memory-limit", "256MB", "the bytes of requests and answers in flight, for each worker")
-    option("--max-connections", "1000", "the number of connections, for each worker")
-    option("--max-regions", "64", "the number of regions in use at a time")
+    option("--tables", "", "a file of tables to create: CloudFormation, SAM, or bodies of CreateTable as JSON")
+    option("--tls-cert", "", "a PEM file with the server's certificate chain; the server then serves HTTPS")
+    option("--tls-key", "", "a PEM file with the private key, if it is not in the same file")
+    option("--memory-limit", "256MB", "the maximum bytes of requests and answers that each worker holds")
+    option("--max-connections", "1000", "the maximum number of connections of each worker")
+    option("--max-regions", "64", "the maximum number of regions whose stores are open at a time")
     repeatable("--cors-origin", "an origin of web pages that may send requests; * for all", "ORIGIN")
     repeatable("--allowed-host", "a name of this server, besides addresses and local names", "NAME")
     flag("--insecure", "allow --auth none on an address that other machines can reach")
     flag("--console", "start the console with the server")
-    option("--console-port", "8001", "its port on 127.0.0.1; 0 picks a free one")
+    option("--console-port", "8001", "the console's port on 127.0.0.1; 0 picks a free one")
     serve.set_defaults(run=_serve, allowed=declared.allowed, data_named=False)
 
 

@@ -44,10 +44,10 @@ def add(store: argparse.ArgumentParser) -> None:
     checking.set_defaults(run=_check)
     compacting = actions.add_parser(
         "compact",
-        help="give the unused space of stores back to the disk",
+        help="return the unused space of stores to the disk",
         description="Rewrite the stores of a data directory without unused space, while no server has them open."
         " (A server gives unused space back by itself while there are no writes.) With --store: VACUUM the tables of a"
-        " store in PostgreSQL, while front ends may use it; PostgreSQL then uses the space again for new rows, and"
+        " store in PostgreSQL, while front ends may use it; PostgreSQL then reuses the space for new rows, and"
         " shortens a file only if its end is empty.",
     )
     compacting.add_argument("--data", help="the data directory")

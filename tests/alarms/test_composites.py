@@ -68,7 +68,7 @@ def test_it_follows_its_children_with_reasons_and_actions(world: World) -> None:
     assert world.state("c") == "OK"
 
 
-def test_those_that_others_name_come_first_whatever_their_names(world: World) -> None:
+def test_alarms_in_rules_of_others_are_evaluated_first(world: World) -> None:
     world.put("m", TreatMissingData="notBreaching")
     compose(world, "z", "ALARM(m)")
     compose(world, "a", "ALARM(z) OR ALARM(m)")
@@ -177,7 +177,7 @@ def wait(world: World, minutes: float) -> None:
     world.settle()
 
 
-def told(world: World) -> list[str]:
+def notified(world: World) -> list[str]:
     return [one["NewStateValue"] for one in world.functions.reports]
 
 
@@ -189,11 +189,11 @@ def by(world: World) -> str | None:
 def test_actions_wait_for_the_suppressor_and_run_without_it(world: World) -> None:
     suppressed(world)
     set_state(world, "m", "ALARM")
-    assert (world.state("c"), by(world), told(world)) == ("ALARM", "WaitPeriod", [])
+    assert (world.state("c"), by(world), notified(world)) == ("ALARM", "WaitPeriod", [])
     wait(world, 1.9)
-    assert (by(world), told(world)) == ("WaitPeriod", [])
+    assert (by(world), notified(world)) == ("WaitPeriod", [])
     wait(world, 0.1)
-    assert (by(world), told(world)) == (None, ["ALARM"])
+    assert (by(world), notified(world)) == (None, ["ALARM"])
     assert world.functions.reports[0]["OldStateValue"] == "OK"
 
 
@@ -202,13 +202,13 @@ def test_actions_are_suppressed_during_the_alarm_and_its_extension(world: World)
     set_state(world, "m", "ALARM")
     set_state(world, "quiet", "ALARM")
     wait(world, 60)
-    assert (by(world), told(world)) == ("Alarm", [])
+    assert (by(world), notified(world)) == ("Alarm", [])
     set_state(world, "quiet", "OK")
-    assert (by(world), told(world)) == ("ExtensionPeriod", [])
+    assert (by(world), notified(world)) == ("ExtensionPeriod", [])
     wait(world, 2.9)
-    assert (by(world), told(world)) == ("ExtensionPeriod", [])
+    assert (by(world), notified(world)) == ("ExtensionPeriod", [])
     wait(world, 0.1)
-    assert (by(world), told(world)) == (None, ["ALARM"])
+    assert (by(world), notified(world)) == (None, ["ALARM"])
 
 
 def test_a_state_that_came_back_meanwhile_has_no_actions(world: World) -> None:
@@ -219,25 +219,25 @@ def test_a_state_that_came_back_meanwhile_has_no_actions(world: World) -> None:
         set_state(world, "m", state)
     set_state(world, "quiet", "OK")
     wait(world, 3)
-    assert (by(world), told(world)) == (None, [])
+    assert (by(world), notified(world)) == (None, [])
 
 
 def test_a_state_set_by_hand_is_suppressed_too(world: World) -> None:
     suppressed(world)
     set_state(world, "quiet", "ALARM")
     set_state(world, "c", "ALARM")
-    assert (world.state("c"), by(world), told(world)) == ("ALARM", "Alarm", [])
+    assert (world.state("c"), by(world), notified(world)) == ("ALARM", "Alarm", [])
 
 
 def test_periods_of_no_length_act_at_once(world: World) -> None:
     suppressed(world, ActionsSuppressorWaitPeriod=0, ActionsSuppressorExtensionPeriod=0)
     set_state(world, "m", "ALARM")
-    assert (by(world), told(world)) == (None, ["ALARM"])
+    assert (by(world), notified(world)) == (None, ["ALARM"])
     set_state(world, "quiet", "ALARM")
     set_state(world, "m", "OK")
-    assert (by(world), told(world)) == ("Alarm", ["ALARM"])
+    assert (by(world), notified(world)) == ("Alarm", ["ALARM"])
     set_state(world, "quiet", "OK")
-    assert (by(world), told(world)) == (None, ["ALARM", "OK"])
+    assert (by(world), notified(world)) == (None, ["ALARM", "OK"])
 
 
 @pytest.mark.parametrize("way", ["deleted", "removed"])
@@ -252,7 +252,7 @@ def test_without_its_suppressor_the_alarm_acts(world: World, way: str) -> None:
         wait(world, 3)
     else:
         compose(world, "c", "ALARM(m)", AlarmActions=[TOPIC])
-    assert (by(world), told(world)) == (None, ["ALARM"])
+    assert (by(world), notified(world)) == (None, ["ALARM"])
 
 
 def test_a_suppression_outlives_a_restart(world: World) -> None:
@@ -260,6 +260,6 @@ def test_a_suppression_outlives_a_restart(world: World) -> None:
     set_state(world, "m", "ALARM")
     world.restart()
     world.settle()
-    assert (by(world), told(world)) == ("WaitPeriod", [])
+    assert (by(world), notified(world)) == ("WaitPeriod", [])
     wait(world, 2)
-    assert (by(world), told(world)) == (None, ["ALARM"])
+    assert (by(world), notified(world)) == (None, ["ALARM"])

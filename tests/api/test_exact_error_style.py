@@ -184,7 +184,7 @@ BARE = {
 }  # fmt: skip
 
 
-def told(service: Any, operation: str, body: dict[str, Any]) -> tuple[str, str]:
+def refusal_of(service: Any, operation: str, body: dict[str, Any]) -> tuple[str, str]:
     refusal = service.refused(operation, TableName="Things", **body)
     return refusal.code, refusal.message
 
@@ -204,14 +204,14 @@ def test_the_style_of_2026_is_the_default() -> None:
 
 @pytest.mark.parametrize("request_", MOVED.values(), ids=MOVED)
 def test_moved_into_the_envelope(both: tuple[Any, Any], request_: tuple[str, dict[str, Any]]) -> None:
-    classic, newer = (told(service, *request_) for service in both)
+    classic, newer = (refusal_of(service, *request_) for service in both)
     assert not classic[1].startswith(ENVELOPE)
     assert newer == (classic[0], ENVELOPE + classic[1])
 
 
 @pytest.mark.parametrize(("request_", "older", "newer"), REWORDED.values(), ids=REWORDED)
 def test_reworded(both: tuple[Any, Any], request_: tuple[str, dict[str, Any]], older: str, newer: str) -> None:
-    assert [told(service, *request_) for service in both] == [
+    assert [refusal_of(service, *request_) for service in both] == [
         ("ValidationException", older),
         ("ValidationException", newer),
     ]
@@ -249,13 +249,13 @@ UNLISTED = {
 
 @pytest.mark.parametrize(("request_", "newer"), UNLISTED.values(), ids=UNLISTED)
 def test_unlisted_values(both: tuple[Any, Any], request_: tuple[str, dict[str, Any]], newer: str) -> None:
-    (_, classic), current = (told(service, *request_) for service in both)
+    (_, classic), current = (refusal_of(service, *request_) for service in both)
     assert "Value 'X" in classic and "Failed" not in classic
     assert current == ("ValidationException", newer)
 
 
 def test_an_update_reports_all_violations_in_the_classic_style(both: tuple[Any, Any]) -> None:
-    _, classic = told(both[0], *update("REMOVE a", **ALL_WRONG))
+    _, classic = refusal_of(both[0], *update("REMOVE a", **ALL_WRONG))
     assert classic.startswith(f"3 validation errors detected: {CAPACITY}; {METRICS}; Value 'X' at 'returnValues'")
 
 
@@ -357,14 +357,14 @@ def test_a_zero_within_range_is_zero(service: Any) -> None:
 
 @pytest.mark.parametrize("request_", BARE.values(), ids=BARE)
 def test_still_bare(both: tuple[Any, Any], request_: tuple[str, dict[str, Any]]) -> None:
-    classic, newer = (told(service, *request_) for service in both)
+    classic, newer = (refusal_of(service, *request_) for service in both)
     assert not classic[1].startswith(ENVELOPE)
     assert newer == classic
 
 
 def test_enveloped_messages_are_enveloped_once(both: tuple[Any, Any]) -> None:
     for service in both:
-        _, message = told(service, *put({}, ReturnValues="X"))
+        _, message = refusal_of(service, *put({}, ReturnValues="X"))
         assert message.count(ENVELOPE) == 1
 
 

@@ -67,7 +67,7 @@ def both() -> tuple[Service, Service]:
     return classic, newer
 
 
-def told(both: tuple[Service, Service], operation: str, body: Body) -> list[tuple[str, str | None]]:
+def refusals(both: tuple[Service, Service], operation: str, body: Body) -> list[tuple[str, str | None]]:
     refused = [service.refused(operation, TableName="Things", **body) for service in both]
     return [(one.code, one.message) for one in refused]
 
@@ -80,13 +80,13 @@ def enveloped(text: str) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("operation", PARTS)
 def test_expected(both: tuple[Service, Service], operation: str, situation: str) -> None:
     given, text = EXPECTED[situation]
-    assert told(both, operation, {**PARTS[operation], "Expected": {"a": given}}) == enveloped(text)
+    assert refusals(both, operation, {**PARTS[operation], "Expected": {"a": given}}) == enveloped(text)
 
 
 @pytest.mark.parametrize("operation", PARTS)
 def test_an_operator_without_conditions(both: tuple[Service, Service], operation: str) -> None:
     body = {**PARTS[operation], "ConditionalOperator": "OR"}
-    assert told(both, operation, body) == enveloped("ConditionalOperator cannot be used without Filter or Expected")
+    assert refusals(both, operation, body) == enveloped("ConditionalOperator cannot be used without Filter or Expected")
 
 
 @pytest.mark.parametrize("member", ["Expected", "ConditionalOperator"])
@@ -95,7 +95,7 @@ def test_legacy_parameters_beside_expressions(both: tuple[Service, Service], ope
     given = {} if member == "Expected" else "AND"
     body = {**PARTS[operation], member: given, "ConditionExpression": "attribute_exists(a)"}
     text = f"{MIXED}Non-expression parameters: {{{member}}} Expression parameters: {{ConditionExpression}}"
-    assert told(both, operation, body) == enveloped(text)
+    assert refusals(both, operation, body) == enveloped(text)
 
 
 UPDATES: dict[str, tuple[Body, str]] = {
@@ -120,7 +120,7 @@ UPDATES: dict[str, tuple[Body, str]] = {
 @pytest.mark.parametrize("situation", UPDATES)
 def test_updates(both: tuple[Service, Service], situation: str) -> None:
     given, text = UPDATES[situation]
-    assert told(both, "UpdateItem", {"Key": KEY, "AttributeUpdates": {"a": given}}) == enveloped(text)
+    assert refusals(both, "UpdateItem", {"Key": KEY, "AttributeUpdates": {"a": given}}) == enveloped(text)
 
 
 READS: dict[str, tuple[str, Body, str]] = {
@@ -149,4 +149,4 @@ READS: dict[str, tuple[str, Body, str]] = {
 @pytest.mark.parametrize("situation", READS)
 def test_reads_are_bare(both: tuple[Service, Service], situation: str) -> None:
     operation, body, text = READS[situation]
-    assert told(both, operation, body) == [("ValidationException", text)] * 2
+    assert refusals(both, operation, body) == [("ValidationException", text)] * 2

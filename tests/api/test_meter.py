@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
 
+from atoll.api.call import Desk
+from atoll.api.services import (
+    CLOUDWATCH,
+    DYNAMODB,
+    LAMBDA,
+    OPERATIONS,
+    REGION,
+    SCALING,
+    STREAMS,
+    TRIGGERS,
+    Operation,
+)
 from atoll.capacity.meter import Measured, Meter
 from atoll.errors import ApiError, resource_not_found
+from atoll.metrics.measured import measured
+from atoll.triggers.functions import Functions
+from atoll.triggers.poller import Triggers
+from atoll.triggers.registry import Registry
 from tests.api.conftest import Service
+from tests.desk import NOBODY
+from tests.engines import run
 
 KEY = {"pk": {"S": "a"}}
 BIG = {"S": "x" * 5000}
@@ -27,7 +46,7 @@ def of(service: Service) -> Of:
     return find
 
 
-def told(one: Measured | None) -> tuple[int, float, float, int]:
+def figures(one: Measured | None) -> tuple[int, float, float, int]:
     assert one is not None
     return one.calls, one.read_units, one.write_units, one.items
 
@@ -47,11 +66,11 @@ def test_reads_and_writes_are_measured_where_nobody_asks(service: Service, of: O
     service.get_item(TableName=service.region.arn("table/Things"), Key={"pk": {"S": "absent"}})
     service.update_item(TableName=name, Key=KEY, UpdateExpression="SET b = :b", ExpressionAttributeValues={":b": BIG})
     service.delete_item(TableName=name, Key=KEY)
-    assert told(of("PutItem")) == (1, 0, 5, 0)
-    assert told(of("GetItem")) == (3, 1 + 2 + 0.5, 0, 2)
-    assert told(of("UpdateItem")) == (1, 0, 10, 0)
-    assert told(of("DeleteItem")) == (1, 0, 10, 0)
-    assert told(of("CreateTable")) == (1, 0, 0, 0)
+    assert figures(of("PutItem")) == (1, 0, 5, 0)
+    assert figures(of("GetItem")) == (3, 1 + 2 + 0.5, 0, 2)
+    assert figures(of("UpdateItem")) == (1, 0, 10, 0)
+    assert figures(of("DeleteItem")) == (1, 0, 10, 0)
+    assert figures(of("CreateTable")) == (1, 0, 0, 0)
 
 
 @pytest.mark.parametrize("asked", ["NONE", "TOTAL", "INDEXES"])
@@ -60,11 +79,11 @@ def test_the_same_is_measured_where_somebody_asks(service: Service, of: Of, aske
     service.put_item(TableName=name, Item={**KEY, "g": {"S": "g"}}, ReturnConsumedCapacity=asked)
     service.get_item(TableName=name, Key=KEY, ReturnConsumedCapacity=asked)
     service.scan(TableName=name, IndexName="by-g", ReturnConsumedCapacity=asked)
-    assert told(of("PutItem")) == (1, 0, 1, 0)
-    assert told(of("PutItem", index="by-g")) == (0, 0, 1, 0)
-    assert told(of("GetItem")) == (1, 0.5, 0, 1)
-    assert told(of("Scan")) == (1, 0, 0, 0)
-    assert told(of("Scan", index="by-g")) == (0, 2.0, 0, 1)
+    assert figures(of("PutItem")) == (1, 0, 1, 0)
+    assert figures(of("PutItem", index="by-g")) == (0, 0, 1, 0)
+    assert figures(of("GetItem")) == (1, 0.5, 0, 1)
+    assert figures(of("Scan")) == (1, 0, 0, 0)
+    assert figures(of("Scan", index="by-g")) == (0, 2.0, 0, 1)
 
 
 def test_queries_are_measured_on_their_index_and_on_what_they_fetch(service: Service, of: Of) -> None:
@@ -74,8 +93,8 @@ def test_queries_are_measured_on_their_index_and_on_what_they_fetch(service: Ser
     service.query(**query)
     service.query(**query, Select="COUNT")
     service.query(**query, IndexName="by-l", Select="ALL_ATTRIBUTES")
-    assert told(of("Query")) == (3, 1 + 1 + 1, 0, 1)
-    assert told(of("Query", index="by-l")) == (0, 0.5, 0, 1)
+    assert figures(of("Query")) == (3, 1 + 1 + 1, 0, 1)
+    assert figures(of("Query", index="by-l")) == (0, 0.5, 0, 1)
 
 
 def test_batches_and_transactions_count_on_each_table(service: Service, of: Of) -> None:
@@ -89,10 +108,10 @@ def test_batches_and_transactions_count_on_each_table(service: Service, of: Of) 
         service.transact_write_items(TransactItems=puts, ClientRequestToken="t")
     service.transact_get_items(TransactItems=[{"Get": {"TableName": "Others", "Key": KEY}}])
     for name in ("Things", "Others"):
-        assert told(of("BatchWriteItem", name)) == (1, 0, 1, 0)
-        assert told(of("BatchGetItem", name)) == (1, 0.5, 0, 1)
-        assert told(of("TransactWriteItems", name)) == (2, 2, 2, 0)
-    assert told(of("TransactGetItems", "Others")) == (1, 2, 0, 1)
+        assert figures(of("BatchWriteItem", name)) == (1, 0, 1, 0)
+        assert figures(of("BatchGetItem", name)) == (1, 0.5, 0, 1)
+        assert figures(of("TransactWriteItems", name)) == (2, 2, 2, 0)
+    assert figures(of("TransactGetItems", "Others")) == (1, 2, 0, 1)
     assert of("TransactGetItems") is None
 
 
@@ -105,9 +124,9 @@ def test_statements_are_measured(service: Service, of: Of) -> None:
     insert = [{"Statement": "INSERT INTO Things VALUE {'pk': 'c'}"}]
     service.execute_transaction(TransactStatements=insert)
     service.execute_transaction(TransactStatements=[{"Statement": "SELECT * FROM Things WHERE pk = 'a'"}])
-    assert told(of("ExecuteStatement")) == (2, 2.0, 1, 1)
-    assert told(of("BatchExecuteStatement")) == (2, 0.5, 1, 1)
-    assert told(of("ExecuteTransaction")) == (2, 2, 2, 1)
+    assert figures(of("ExecuteStatement")) == (2, 2.0, 1, 1)
+    assert figures(of("BatchExecuteStatement")) == (2, 0.5, 1, 1)
+    assert figures(of("ExecuteTransaction")) == (2, 2, 2, 1)
 
 
 def test_refusals_are_told_apart(service: Service, of: Of) -> None:
@@ -182,3 +201,38 @@ def test_a_meter_is_bounded() -> None:
     for number in range(5):
         meter.failed("GetItem", [f"absent{number}"], resource_not_found())
     assert [(one.table, one.calls) for one in meter.snapshot()] == [("t3", 1), ("t4", 1), ("", 5)]
+
+
+def test_operations_of_all_services_with_a_region_are_counted(service: Service, of: Of) -> None:
+    """Also those with the names of others: three services have TagResource."""
+
+    triggers = Triggers(service.region, Functions(Registry({}), service.region))
+    desk = Desk({REGION: lambda _: service.region, TRIGGERS: lambda _: triggers})
+
+    def call(row: Operation, **body: Any) -> None:
+        with contextlib.suppress(ApiError):
+            run(desk.call(row, "us-east-1", NOBODY, body, service.clock.now_ms()))
+
+    rows = [row for row in OPERATIONS if row.subject in (REGION, TRIGGERS)]
+    assert {row.service for row in rows} == {DYNAMODB, STREAMS, LAMBDA, CLOUDWATCH, SCALING}
+    for row in rows:
+        before = of(row.counted_as, "")
+        call(row, unknown=[])
+        after = of(row.counted_as, "")
+        assert after is not None
+        assert after.calls == (0 if before is None else before.calls) + 1
+    assert len({row.counted_as for row in rows}) == len(rows)
+
+    call(next(row for row in rows if row.name == "GetFunction"), FunctionName="Things")
+    assert of("Lambda.GetFunction", "Things") is None
+    one = of("Lambda.GetFunction", "")
+    assert one is not None
+    assert one.user_errors > 0
+
+
+def test_metrics_of_dynamodb_count_no_errors_of_other_services() -> None:
+    meter = Meter()
+    meter.failed("CloudWatch.PutMetricAlarm", [""], ApiError("ValidationError", "no"))
+    assert measured(meter.take(), {}, 0) == {}
+    meter.failed("PutItem", [""], ApiError("ValidationException", "no"))
+    assert [series.metric.name for series in measured(meter.take(), {}, 0)] == ["UserErrors"]

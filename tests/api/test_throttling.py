@@ -73,7 +73,7 @@ def exceeded(error: errors.ApiError) -> tuple[str, list[tuple[str, str]]]:
     return error.message, reasons
 
 
-def told(answer: Any) -> dict[str, float]:
+def units_by_table(answer: Any) -> dict[str, float]:
     return {consumed["TableName"]: consumed["CapacityUnits"] for consumed in answer["ConsumedCapacity"]}
 
 
@@ -359,7 +359,7 @@ class TestBatches:
         answer = service.batch_get_item(RequestItems={"Things": things, "Free": {"Keys": [key("a")]}},
                                         ReturnConsumedCapacity="TOTAL")  # fmt: skip
         assert answer["UnprocessedKeys"] == {"Things": {**things, "Keys": [key("c"), key("d")]}}
-        assert told(answer) == {"Things": 2, "Free": 0.5}
+        assert units_by_table(answer) == {"Things": 2, "Free": 0.5}
         answer = service.batch_get_item(RequestItems={"Things": things, "Free": {"Keys": [key("a")]}})
         assert answer["UnprocessedKeys"] == {"Things": things}
         assert exceeded(service.refused("BatchGetItem", RequestItems={"Things": things})) == TABLE_READ
@@ -378,7 +378,7 @@ class TestBatches:
         answer = service.batch_write_item(RequestItems={"Things": requests, "Free": free},
                                           ReturnConsumedCapacity="TOTAL")  # fmt: skip
         assert answer["UnprocessedItems"] == {"Things": requests[2:]}
-        assert told(answer) == {"Things": 3, "Free": 1}
+        assert units_by_table(answer) == {"Things": 3, "Free": 1}
         assert {i["pk"]["S"] for i in service.scan(TableName="Things")["Items"]} == {"a", "spent"}
         answer = service.batch_write_item(RequestItems={"Things": requests, "Free": free})
         assert answer["UnprocessedItems"] == {"Things": requests}
@@ -639,7 +639,7 @@ def test_deletions_by_time_to_live_are_free(service: Any) -> None:
 class TestLog:
     """The tests of a client that retries looked as if they hung for minutes."""
 
-    def told(self, caplog: pytest.LogCaptureFixture) -> list[tuple[str, str, str | None]]:
+    def logged(self, caplog: pytest.LogCaptureFixture) -> list[tuple[str, str, str | None]]:
         records = [record for record in caplog.records if "--throttling off" in record.message]
         return [(r.message.partition(" units")[0], r.__dict__["table"], r.__dict__["index"]) for r in records]
 
@@ -648,14 +648,14 @@ class TestLog:
         provisioned(service, "Others")
         for table in ("Things", "Others"):
             spend_writes(service, 300, table)
-        assert self.told(caplog) == []
+        assert self.logged(caplog) == []
         for _ in range(3):
             for table in ("Things", "Others"):
                 service.refused("PutItem", TableName=table, Item=item("a"))
         spend_reads(service, 600)
         service.refused("GetItem", TableName="Things", Key=key("a"))
         burst = "is throttled: its {}s have used up its burst and exceed {}"
-        assert self.told(caplog) == [
+        assert self.logged(caplog) == [
             ("table Things " + burst.format("write", 1), "Things", None),
             ("table Others " + burst.format("write", 1), "Others", None),
             ("table Things " + burst.format("read", 2), "Things", None),
@@ -669,7 +669,7 @@ class TestLog:
             service.put_item(TableName="Things", Item=item(str(number), **colored))
         for number in range(300, 303):
             service.refused("PutItem", TableName="Things", Item=item(str(number), **colored))
-        (line,) = self.told(caplog)
+        (line,) = self.logged(caplog)
         assert line[0].startswith("index by-color of table Things is throttled")
         assert line[1:] == ("Things", "by-color")
 
@@ -678,4 +678,4 @@ class TestLog:
         spend_writes(service, 299)
         puts = [{"PutRequest": {"Item": item(str(number))}} for number in range(3)]
         assert service.batch_write_item(RequestItems={"Things": puts})["UnprocessedItems"]
-        assert len(self.told(caplog)) == 1
+        assert len(self.logged(caplog)) == 1

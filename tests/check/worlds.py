@@ -15,7 +15,7 @@ from atoll.check.sections import check
 from atoll.database.log import maintenance
 from atoll.database.region import Settings
 from atoll.storage import sqlitefile
-from atoll.storage.memory import MemoryEngine, State
+from atoll.storage.memory import MemoryEngine, MemoryState
 from atoll.storage.sqlite import FILE_NAME
 from atoll.triggers import mapping
 from atoll.triggers.batches import Lane
@@ -153,7 +153,7 @@ def save(world: ManualRegion, directory: Path) -> Path:
     """Write the store to a file."""
     directory.mkdir(parents=True, exist_ok=True)
     assert isinstance(world.region.engine, MemoryEngine)
-    stored: State = world.region.engine.snapshot()
+    stored: MemoryState = world.region.engine.snapshot()
     rows, numbers, tallies = stored
     path = directory / FILE_NAME
     with closing(sqlitefile.connect(path, synced=False)) as connection:

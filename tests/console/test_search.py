@@ -83,7 +83,7 @@ def test_request_statement_and_code_find_the_same(server, name):
     found = getattr(client, search.operation)(**search.request())["Items"]
     assert len(found) == number
     assert ids(client.execute_statement(Statement=search.statement())["Items"]) == ids(found)
-    place = samples.Place(server.endpoint_url, "us-east-1")
+    place = samples.SampleEndpoint(server.endpoint_url, "us-east-1")
     source = samples.boto3(place, search.operation, search.request())
     known: dict = {}
     exec(source.replace("region_name", "aws_access_key_id='a', aws_secret_access_key='b', region_name"), known)
@@ -104,7 +104,7 @@ def test_a_damaged_address_is_refused(text):
 
 def test_the_command_line_keeps_every_character():
     search = Search("My.Table", filters=(Condition("city", value=CITY),))
-    command = samples.cli(samples.Place("http://127.0.0.1:1", "eu-west-1"), search.operation, search.request())
+    command = samples.cli(samples.SampleEndpoint("http://127.0.0.1:1", "eu-west-1"), search.operation, search.request())
     words = shlex.split(command.replace("\\\n", ""))
     assert words[:3] == ["aws", "dynamodb", "scan"]
     values = json.loads(words[words.index("--expression-attribute-values") + 1])

@@ -1,4 +1,4 @@
-"""StreamReaderLimit of one log: the cursor over rotations, splits and trimming; retention; a stream's own 24 hours."""
+"""Readers of one log: the cursor over rotations, splits and trimming; retention; a stream's own 24 hours."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from atoll.api import tables
 from atoll.database import format as fmt
 from atoll.database.log import cursor, maintenance, retention
-from atoll.database.log.cursor import Batch, Cursor, Scope
+from atoll.database.log.cursor import ChangeBatch, Cursor, Scope
 from atoll.database.log.retention import Retention
 from atoll.database.records import dump, load
 from atoll.database.schema import HASHES, Shard, Table
@@ -129,8 +129,8 @@ def test_a_shorter_retention_takes_effect_within_a_day(world: Any, monkeypatch: 
 # The cursor over a whole log
 
 
-def read(world: Any, scope: Scope, at: Cursor, limit: int = 1_000) -> Batch:
-    batch: Batch = world.read(lambda snapshot: cursor.read(snapshot, scope, at, limit))
+def read(world: Any, scope: Scope, at: Cursor, limit: int = 1_000) -> ChangeBatch:
+    batch: ChangeBatch = world.read(lambda snapshot: cursor.read(snapshot, scope, at, limit))
     return batch
 
 
@@ -143,7 +143,7 @@ def test_every_change_is_read_once_and_an_items_in_order(world: Any, seed: int) 
     written: dict[str, list[str]] = {}
     found: dict[str, list[str]] = {}
 
-    def take(batch: Batch) -> Cursor:
+    def take(batch: ChangeBatch) -> Cursor:
         assert batch.missed == 0
         for _, _, change in batch.changes:
             assert change.new is not None

@@ -28,13 +28,13 @@ class Refused(Exception):
 
 
 @dataclass
-class State:
+class StoredState:
     rows: dict[bytes, bytes] = field(default_factory=dict)
     numbers: dict[bytes, int] = field(default_factory=dict)
     tallies: dict[bytes, int] = field(default_factory=dict)
 
-    def copy(self) -> State:
-        return State(dict(self.rows), dict(self.numbers), dict(self.tallies))
+    def copy(self) -> StoredState:
+        return StoredState(dict(self.rows), dict(self.numbers), dict(self.tallies))
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Change:
         if self.refuses:
             raise Refused
 
-    def apply(self, state: State) -> None:
+    def apply(self, state: StoredState) -> None:
         for kind, *arguments in self.steps:
             if kind == "put":
                 state.rows[arguments[0]] = arguments[1]
@@ -95,7 +95,7 @@ class Found:
     """Everything that a snapshot shows."""
 
     log: list[int]
-    state: State
+    state: StoredState
 
 
 def look(snapshot: Snapshot) -> Found:
@@ -110,7 +110,7 @@ def look(snapshot: Snapshot) -> Found:
         raise Violation("a scan backwards finds other rows than a scan")
     if {key: value for key in KEYS if (value := snapshot.get(key)) is not None} != rows:
         raise Violation("a get finds other rows than a scan")
-    state = State(
+    state = StoredState(
         rows,
         {key: snapshot.number(key) for key in COUNTERS},
         {key: snapshot.tally(key) for key in COUNTERS},
@@ -124,7 +124,7 @@ class History:
     def __init__(self, random_: random.Random) -> None:
         self._random = random_
         self._count = 0
-        self.base = Found([], State())
+        self.base = Found([], StoredState())
         """As the store was found last."""
         self.began: dict[int, Change] = {}
         """Since then."""
@@ -167,7 +167,7 @@ class History:
             self.began[number].apply(expected)
         self.compare(found.state, expected)
 
-    def compare(self, found: State, expected: State) -> None:
+    def compare(self, found: StoredState, expected: StoredState) -> None:
         defaults: dict[str, int | None] = {"rows": None, "numbers": 0, "tallies": 0}
         for name, nothing in defaults.items():
             ours, theirs = getattr(expected, name), getattr(found, name)

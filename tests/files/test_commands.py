@@ -230,11 +230,11 @@ def test_invalid_options(arguments: list[str]) -> None:
 
 
 def test_progress_is_saved_now_and_then(tmp_path: Path) -> None:
-    state = importing.State(tmp_path / "state", "one")
+    state = importing.ImportProgress(tmp_path / "state", "one")
     state.done["a"] = 5
     state.save(now=True)
-    again = importing.State(tmp_path / "state", "one")
+    again = importing.ImportProgress(tmp_path / "state", "one")
     again.load()
     assert again.done == {"a": 5}
     with pytest.raises(Failed):
-        importing.State(tmp_path / "state", "other").load()
+        importing.ImportProgress(tmp_path / "state", "other").load()

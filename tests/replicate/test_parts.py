@@ -16,7 +16,7 @@ from atoll.replicate.failures import Gap, Stopped
 from atoll.replicate.lineage import Lineage, Shard
 from atoll.replicate.pacing import Rate
 from atoll.replicate.progress import Counters, Display, units
-from atoll.replicate.state import Place, Run, Segment
+from atoll.replicate.state import Run, Segment, ShardProgress
 
 
 def shard(name: str, parent: str | None = None, *, closed: bool = False) -> Shard:
@@ -31,39 +31,39 @@ class TestLineage:
     LISTED = (shard("a", closed=True), shard("b", "a"), shard("c", "a"), shard("d", "c"))
 
     def test_parents_come_before_children(self) -> None:
-        lineage = Lineage([Place("a")])
+        lineage = Lineage([ShardProgress("a")])
         lineage.update(self.LISTED)
         assert ready(lineage) == {"a"}
-        lineage.advance(Place("a", done=True))
+        lineage.advance(ShardProgress("a", done=True))
         assert ready(lineage) == {"b", "c"}
-        lineage.advance(Place("c", "a", done=True))
+        lineage.advance(ShardProgress("c", "a", done=True))
         assert ready(lineage) == {"b", "d"}
 
     def test_the_order_of_the_listing_does_not_matter(self) -> None:
-        lineage = Lineage([Place("a")])
+        lineage = Lineage([ShardProgress("a")])
         lineage.update(reversed(self.LISTED))
         assert ready(lineage) == {"a"}
 
     def test_a_shard_that_is_gone_before_it_was_done_is_a_gap(self) -> None:
-        lineage = Lineage([Place("a")])
+        lineage = Lineage([ShardProgress("a")])
         with pytest.raises(Gap, match="a was trimmed before all of it was read"):
             lineage.update([shard("b", "a")])
 
     def test_a_shard_whose_parent_was_never_seen_is_a_gap(self) -> None:
-        lineage = Lineage([Place("a", done=True)])
+        lineage = Lineage([ShardProgress("a", done=True)])
         with pytest.raises(Gap, match="x, the parent of b, was trimmed"):
             lineage.update([shard("b", "x")])
 
     def test_a_done_shard_is_kept_while_a_child_needs_it(self) -> None:
-        lineage = Lineage([Place("a", done=True)])
+        lineage = Lineage([ShardProgress("a", done=True)])
         assert lineage.update([shard("b", "a")]) == []
         assert ready(lineage) == {"b"}
-        lineage.advance(Place("b", "a", done=True))
+        lineage.advance(ShardProgress("b", "a", done=True))
         assert lineage.update([shard("c", "b")]) == ["a"]
         assert lineage.update([shard("c", "b"), shard("d", "c")]) == []
 
     def test_a_child_that_was_never_read_was_read_as_lately_as_its_parent(self) -> None:
-        lineage = Lineage([Place("a", done=True, read_ms=7), Place("b", "a")])
+        lineage = Lineage([ShardProgress("a", done=True, read_ms=7), ShardProgress("b", "a")])
         assert [place.read_ms for place in lineage.ready()] == [7]
 
 
@@ -145,11 +145,11 @@ class TestState:
             Run("e", state.COPY, "arn", "id", "other", "stream", 4, True),
             Segment(3, {"pk": {"B": b"\0"}, "sk": {"N": "1"}}, False, 12),
             Segment(3),
-            Place("s", "p", "12", "11", 17, True),
-            Place("s"),
+            ShardProgress("s", "p", "12", "11", 17, True),
+            ShardProgress("s"),
         ],
     )
-    def test_it_comes_back_as_it_was_stored(self, one: Run | Segment | Place) -> None:
+    def test_it_comes_back_as_it_was_stored(self, one: Run | Segment | ShardProgress) -> None:
         assert state.load(type(one), {"row": {"S": "x"}, **state.dump(one)}) == one
 
 

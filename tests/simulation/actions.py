@@ -17,7 +17,7 @@ from atoll.database.schema import Table
 from atoll.replication import membership, steps
 from atoll.storage.engine import Transaction
 from atoll.versions import Stamp
-from tests.simulation.place import TABLE, Place
+from tests.simulation.place import TABLE, SimulatedRegion
 from tests.simulation.world import Work, World
 
 HOUR_MS = 3_600_000
@@ -31,7 +31,7 @@ def nothing(result: Any) -> None:
     """Nobody waits for the result."""
 
 
-def create(world: World, place: Place) -> None:
+def create(world: World, place: SimulatedRegion) -> None:
     """A table with an index of each kind, and time to live."""
     attributes = (("pk", "S"), ("sk", "N"), ("g", "S"), ("l", "N"))
     by_group: dict[str, Any] = {
@@ -66,7 +66,7 @@ def _key(world: World) -> dict[str, Any]:
     return {"pk": {"S": choose.choice(PARTITIONS)}, "sk": {"N": str(choose.choice(SORTS))}}
 
 
-def _item(world: World, place: Place) -> dict[str, Any]:
+def _item(world: World, place: SimulatedRegion) -> dict[str, Any]:
     choose = world.random
     world.counts["value"] += 1
     item = {**_key(world), "v": {"N": str(world.counts["value"] if choose.random() < 0.9 else 0)}}
@@ -79,7 +79,7 @@ def _item(world: World, place: Place) -> dict[str, Any]:
     return item
 
 
-def _change(world: World, place: Place) -> tuple[str, dict[str, Any]]:
+def _change(world: World, place: SimulatedRegion) -> tuple[str, dict[str, Any]]:
     """A change of one item, as its member in TransactWriteItems."""
     choose = world.random
     kind = choose.choice(("Put", "Put", "Put", "Update", "Delete", "Delete"))
@@ -107,7 +107,7 @@ def write(world: World) -> None:
         _write(world, place)
 
 
-def _write(world: World, place: Place) -> None:
+def _write(world: World, place: SimulatedRegion) -> None:
     kind, body = _change(world, place)
     world.note(f"{place.name}: {kind} {body.get('Item') or body['Key']}")
     world.run(place, _OPERATIONS[kind](place.region, body), nothing)
@@ -176,7 +176,7 @@ def give_up(world: World) -> None:
             _give_up(world, place, other)
 
 
-def _give_up(world: World, place: Place, other: str) -> None:
+def _give_up(world: World, place: SimulatedRegion, other: str) -> None:
     world.refresh(place)
     world.now(place, steps.unreachable(place.region, TABLE, other))
     group = _group(place)
@@ -207,7 +207,7 @@ def abandon(world: World) -> None:
                 _give_up(world, other, target.name)
 
 
-def _read_once(world: World, place: Place, other: str) -> None:
+def _read_once(world: World, place: SimulatedRegion, other: str) -> None:
     letter = world.question(place, other)
     if letter is not None and place.name != other:
         world.exchange(letter)
@@ -235,7 +235,7 @@ def skew(world: World) -> None:
     set_wrong(world, world.random.choice(list(world.places.values())))
 
 
-def set_wrong(world: World, place: Place) -> None:
+def set_wrong(world: World, place: SimulatedRegion) -> None:
     skew_ms = world.random.choice((0, -1_000, 1_000, -60_000, 60_000, -2 * HOUR_MS, 2 * HOUR_MS, 240 * HOUR_MS))
     world.note(f"the clock of {place.name} differs by {skew_ms} ms")
     world.set_skew(place, skew_ms)
@@ -255,7 +255,7 @@ def drop_tombstones(world: World) -> None:
         world.run(place, drop(place), nothing)
 
 
-def drop(place: Place) -> Work:
+def drop(place: SimulatedRegion) -> Work:
     region = place.region
     return region.write(lambda tx, stamp: tombstones.drop(tx, region, stamp, TABLE.encode()))
 
@@ -288,21 +288,21 @@ def trim(world: World) -> None:
 # The group
 
 
-def _group(place: Place) -> Group | None:
+def _group(place: SimulatedRegion) -> Group | None:
     return None if place.table is None else place.table.group
 
 
-def _others(place: Place) -> list[str]:
+def _others(place: SimulatedRegion) -> list[str]:
     group = _group(place)
     return [] if group is None else [member.region for member in group.others]
 
 
-def _is_active(place: Place) -> bool:
+def _is_active(place: SimulatedRegion) -> bool:
     group = _group(place)
     return group is not None and place.accepts_writes and group.state_of(place.name) == ACTIVE
 
 
-def change_group(world: World, place: Place, function: Callable[[Transaction, Stamp, Table], Any]) -> None:
+def change_group(world: World, place: SimulatedRegion, function: Callable[[Transaction, Stamp, Table], Any]) -> None:
     def run(tx: Transaction, stamp: Stamp) -> None:
         table = place.region.catalog.find(tx, TABLE)
         if table is not None and table.group is not None and table.status == "ACTIVE":
@@ -323,7 +323,7 @@ def found(world: World) -> None:
         begin(world, place)
 
 
-def begin(world: World, place: Place) -> None:
+def begin(world: World, place: SimulatedRegion) -> None:
     region, group = place.region, str(uuid.UUID(int=world.random.getrandbits(128)))
 
     def run(tx: Transaction, stamp: Stamp) -> None:
@@ -345,14 +345,14 @@ def invite(world: World) -> None:
         add(world, place, world.random.choice(targets))
 
 
-def add(world: World, place: Place, target: str) -> None:
+def add(world: World, place: SimulatedRegion, target: str) -> None:
     if world.random.random() < 0.3:
         world.set_skew(world.places[target], -2 * HOUR_MS)
     world.note(f"{place.name} invites {target}")
     change_group(world, place, lambda tx, stamp, table: membership.invite(tx, stamp, table, target))
 
 
-def _is_one_of_many(place: Place) -> bool:
+def _is_one_of_many(place: SimulatedRegion) -> bool:
     group = _group(place)
     return _is_active(place) and group is not None and sum(member.state == ACTIVE for member in group.members) > 1
 

@@ -12,7 +12,7 @@ from atoll.database.group import ACTIVE
 from atoll.versions import COUNTER_BITS
 from tests.engines import findings
 from tests.simulation.model import Violation, require
-from tests.simulation.place import Place
+from tests.simulation.place import SimulatedRegion
 from tests.simulation.world import World
 
 
@@ -21,7 +21,7 @@ def check(world: World) -> None:
         found = findings(place.region)
         require(not found, f"{place.name}: the store is damaged: {found}")
         _check_log(place)
-    groups: dict[str, list[Place]] = {}
+    groups: dict[str, list[SimulatedRegion]] = {}
     for place in world.places.values():
         if place.table is not None and place.table.group is not None:
             groups.setdefault(place.table.group.id, []).append(place)
@@ -37,14 +37,14 @@ def check_end(world: World) -> None:
         require(not left, f"{place.name}: {len(left)} tombstones are left: {left}")
 
 
-def _check_log(place: Place) -> None:
+def _check_log(place: SimulatedRegion) -> None:
     table = place.table
     if table is not None and table.group is not None:
         stored = {suffix: row.item for suffix, row in place.items().items()}
         require(stored == place.replayed, f"{place.name}: the log does not replay to the table")
 
 
-def _check_members(places: list[Place]) -> None:
+def _check_members(places: list[SimulatedRegion]) -> None:
     names = [place.name for place in places]
     for place in places:
         table = place.table
@@ -59,7 +59,7 @@ def _check_members(places: list[Place]) -> None:
         require(table.group.members == first.group.members, f"{place.name}: the group differs from {names[0]}'s")
 
 
-def _check_equal(places: list[Place]) -> None:
+def _check_equal(places: list[SimulatedRegion]) -> None:
     first = dict(_state(places[0]))
     for place in places[1:]:
         state = dict(_state(place))
@@ -68,7 +68,7 @@ def _check_equal(places: list[Place]) -> None:
                 raise Violation(f"{key} is {first.get(key)} in {places[0].name}, {state.get(key)} in {place.name}")
 
 
-def _state(place: Place) -> Iterator[tuple[tuple[str, bytes], Any]]:
+def _state(place: SimulatedRegion) -> Iterator[tuple[tuple[str, bytes], Any]]:
     """Rows that must be the same in all replicas: items with versions byte for byte, TTL entries, index entries by
     their value."""
     table, snapshot = place.table, place.engine.committed_rows
@@ -82,7 +82,7 @@ def _state(place: Place) -> Iterator[tuple[tuple[str, bytes], Any]]:
             yield (index.name, fmt.in_space(key)), orjson.loads(row[4:])
 
 
-def _check_survivors(world: World, id_: str, places: list[Place]) -> None:
+def _check_survivors(world: World, id_: str, places: list[SimulatedRegion]) -> None:
     model = world.models[id_]
     items, tombstones = places[0].items(), places[0].tombstones()
     for suffix, writes in model.writes.items():

@@ -13,14 +13,15 @@ from atoll import limits
 from atoll.clock import ManualClock
 from atoll.database import format as fmt
 from atoll.database import links
-from atoll.database.format import Row
+from atoll.database import rows as item_rows
 from atoll.database.links import Link
 from atoll.database.log import rows as log_rows
 from atoll.database.records import load
 from atoll.database.region import Region, Settings
+from atoll.database.rows import Row
 from atoll.database.schema import Table
 from atoll.storage.buffer import Buffer
-from atoll.storage.memory import State
+from atoll.storage.memory import MemoryState
 from atoll.versions import Version
 from tests.simulation.engine import TurningEngine
 from tests.simulation.model import Model, Suffix, Violation, Write, require
@@ -36,7 +37,7 @@ Sight = tuple[Suffix, Version]
 """An item, and a version of it that a message tells of."""
 
 
-class Place:
+class SimulatedRegion:
     def __init__(self, name: str, models: dict[str, Model], clock: ManualClock, changed: Callable[[], None]) -> None:
         self.name = name
         self.clock = clock
@@ -55,7 +56,7 @@ class Place:
         """Start a process, which knows only what the store has."""
         self.region = Region(self.name, self.engine, self.clock, Settings(quotas=False))
 
-    def load(self, state: State) -> None:
+    def load(self, state: MemoryState) -> None:
         """Begin with a store that another world has made."""
         self.engine.restore(state)
         self._table_changed(self.engine.committed_rows.get(TABLE_KEY))
@@ -89,7 +90,7 @@ class Place:
         if self.table is None or self.table.tombstone_space is None:
             return {}
         rows = self.engine.committed_rows.scan(*fmt.space_range(self.table.tombstone_space))
-        return {fmt.in_space(key): fmt.parse_tombstone(row) for key, row in rows}
+        return {fmt.in_space(key): item_rows.parse_tombstone(row) for key, row in rows}
 
     def give_up(self) -> None:
         """The replica is removed, though the others may lack some of its writes."""
@@ -149,7 +150,7 @@ class Place:
                     self._applied(table, fmt.in_space(key), Row(value).version, Row(value).json)
             elif start == tombstone:
                 if value is not None:
-                    self._applied(table, fmt.in_space(key), fmt.parse_tombstone(value), None)
+                    self._applied(table, fmt.in_space(key), item_rows.parse_tombstone(value), None)
             elif start == log:
                 if value is not None:
                     self._logged(table, log_rows.parse(value))

@@ -9,10 +9,10 @@ from collections import Counter
 from functools import cache
 
 from atoll.database import background
-from atoll.storage.memory import State
+from atoll.storage.memory import MemoryState
 from tests.simulation import actions, checks
 from tests.simulation.model import Violation
-from tests.simulation.place import Place
+from tests.simulation.place import SimulatedRegion
 from tests.simulation.world import TRACED, World
 
 ROUNDS = 40
@@ -35,7 +35,7 @@ def simulate(seed: int) -> Counter[str]:
 
 
 @cache
-def _new_table() -> State:
+def _new_table() -> MemoryState:
     """A store with a new table in the first region."""
     world = World(0)
     first = next(iter(world.places.values()))
@@ -117,7 +117,7 @@ class Simulation:
                     self.world.now(place, actions.drop(place))
             self._rest()
 
-    def _catch_up(self, place: Place, other: str) -> None:
+    def _catch_up(self, place: SimulatedRegion, other: str) -> None:
         world, source, pair = self.world, self.world.places[other], (place.name, other)
         for _ in range(QUESTIONS):
             before = place.changes, source.changes

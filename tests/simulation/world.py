@@ -28,7 +28,7 @@ from atoll.storage.engine import Snapshot
 from atoll.versions import Version
 from tests.simulation.model import Model
 from tests.simulation.network import ANSWER, QUESTION, Letter, Network
-from tests.simulation.place import TABLE, Place, Sight
+from tests.simulation.place import TABLE, Sight, SimulatedRegion
 
 NAMES = ("us-east-1", "eu-west-1", "ap-south-1", "sa-east-1", "af-south-1")
 START_MS = 1_800_000_000_000
@@ -43,7 +43,7 @@ Done = Callable[[Any], None]
 class Process:
     """A coroutine in a region."""
 
-    place: Place
+    place: SimulatedRegion
     coroutine: Work
     done: Done
     sights: tuple[Sight, ...] = ()
@@ -59,7 +59,7 @@ class World:
         self.changes = 0
         """Of any store."""
         self.places = {
-            name: Place(name, self.models, ManualClock(START_MS), self._changed)
+            name: SimulatedRegion(name, self.models, ManualClock(START_MS), self._changed)
             for name in NAMES[: choose.choice((2, 3, 3, 4, 5))]
         }
         self.network = Network(choose, choose.choice((0, 0, 0.1, 0.4)), choose.choice((0, 0.1, 0.4)))
@@ -83,7 +83,7 @@ class World:
         if len(self.trace) > 2 * TRACED:
             del self.trace[:TRACED]
 
-    def some(self, wanted: Callable[[Place], bool]) -> Place | None:
+    def some(self, wanted: Callable[[SimulatedRegion], bool]) -> SimulatedRegion | None:
         """One of the regions for which this holds."""
         found = [place for place in self.places.values() if wanted(place)]
         return self.random.choice(found) if found else None
@@ -94,7 +94,7 @@ class World:
         self.now_ms += ms
         self._set_clocks()
 
-    def set_skew(self, place: Place, skew_ms: int) -> None:
+    def set_skew(self, place: SimulatedRegion, skew_ms: int) -> None:
         self.skew_ms[place.name] = skew_ms
         self._set_clocks()
 
@@ -104,7 +104,7 @@ class World:
 
     # Processes
 
-    def now(self, place: Place, coroutine: Work) -> Any:
+    def now(self, place: SimulatedRegion, coroutine: Work) -> Any:
         """The result of a process that nothing interrupts."""
         while True:
             try:
@@ -112,7 +112,7 @@ class World:
             except StopIteration as end:
                 return end.value
 
-    def run(self, place: Place, coroutine: Work, done: Done, sights: tuple[Sight, ...] = ()) -> None:
+    def run(self, place: SimulatedRegion, coroutine: Work, done: Done, sights: tuple[Sight, ...] = ()) -> None:
         self._go_on(Process(place, coroutine, done, sights), self.pause)
 
     def _go_on(self, process: Process, pause: float) -> None:
@@ -133,7 +133,7 @@ class World:
                 self._waiting.append(process)
                 return
 
-    def refresh(self, place: Place) -> None:
+    def refresh(self, place: SimulatedRegion) -> None:
         """Let a region load the definitions of its tables."""
         for _ in range(2):
             self.now(place, place.region.read(lambda snapshot: place.region.catalog.find(snapshot, TABLE)))
@@ -147,7 +147,7 @@ class World:
         while self._waiting:
             self._go_on(self._waiting.pop(0), 0)
 
-    def crash(self, place: Place) -> None:
+    def crash(self, place: SimulatedRegion) -> None:
         """The processes of a region end where they are. What its store has committed stays."""
         for process in self._waiting:
             if process.place is place:
@@ -157,18 +157,18 @@ class World:
 
     # Messages
 
-    def ask(self, place: Place, other: str) -> None:
+    def ask(self, place: SimulatedRegion, other: str) -> None:
         """Send the next question of a replica to another region."""
         letter = self.question(place, other)
         if letter is not None:
             self.network.send(letter)
 
-    def question(self, place: Place, other: str) -> Letter | None:
+    def question(self, place: SimulatedRegion, other: str) -> Letter | None:
         region = place.region
         asked = self.now(place, region.read(lambda snapshot: steps.question(snapshot, region, TABLE, other, 0)))
         return None if asked is None else Letter(QUESTION, place.name, other, messages.dump(asked))
 
-    def invitations(self, place: Place) -> list[Letter]:
+    def invitations(self, place: SimulatedRegion) -> list[Letter]:
         others = [] if place.table is None else steps.invited(place.table)
         if not others:
             return []
@@ -202,7 +202,7 @@ class World:
             self.deliver(reply, replies.append)
             self.finish_all()
 
-    def _sights(self, place: Place, answer: Message) -> tuple[Sight, ...]:
+    def _sights(self, place: SimulatedRegion, answer: Message) -> tuple[Sight, ...]:
         """The versions of items that an answer tells of, with the earlier ones that they replaced."""
         table = place.table
         if table is None:

@@ -252,7 +252,7 @@ class TestTumblingWindows:
 
     def test_a_final_invocation_that_keeps_failing_is_given_up(self) -> None:
         one = replace(self.one, retries=1)
-        lane = Lane(2, window=batches.Window(self.start, {"n": 1}, open=True))
+        lane = Lane(2, window=batches.TumblingWindow(self.start, {"n": 1}, open=True))
         nothing, now_ms = Gathered([], 2, True), self.start + 60_000
         for _ in range(2):
             final = batches.decide(one, lane, nothing, now_ms)

@@ -29,7 +29,7 @@ SHORT_PERIODS_S = (10, 20, 30)
 
 
 @dataclass(frozen=True)
-class State:
+class AlarmState:
     value: str
     reason: str
     data: str | None
@@ -44,7 +44,7 @@ class Suppression:
 
     by: str
     until_ms: int | None
-    before: State | None = None
+    before: AlarmState | None = None
     """The state before the first change whose actions were held back; None if there was no change."""
 
 
@@ -57,7 +57,7 @@ def name_of(reference: str) -> str:
 class Alarm:
     configuration: Mapping[str, Any]
     configured_ms: int
-    state: State
+    state: AlarmState
     suppression: Suppression | None = None
 
     @property
@@ -130,11 +130,11 @@ class Alarm:
 
     def in_state(self, value: str, reason: str, data: str | None, now_ms: int) -> Alarm:
         transitioned = now_ms if value != self.state.value else self.state.transitioned_ms
-        return replace(self, state=State(value, reason, data, now_ms, transitioned))
+        return replace(self, state=AlarmState(value, reason, data, now_ms, transitioned))
 
 
 def created(configuration: Mapping[str, Any], now_ms: int) -> Alarm:
-    state = State(INSUFFICIENT_DATA, INITIAL, None, now_ms, now_ms)
+    state = AlarmState(INSUFFICIENT_DATA, INITIAL, None, now_ms, now_ms)
     return Alarm(configuration, now_ms, state)
 
 
@@ -153,5 +153,5 @@ def parse(stored: Mapping[str, Any]) -> Alarm:
     suppression = None
     if "suppression" in stored:
         by, until_ms, before = stored["suppression"]
-        suppression = Suppression(by, until_ms, None if before is None else State(*before))
-    return Alarm(stored["configuration"], stored["configured_ms"], State(*stored["state"]), suppression)
+        suppression = Suppression(by, until_ms, None if before is None else AlarmState(*before))
+    return Alarm(stored["configuration"], stored["configured_ms"], AlarmState(*stored["state"]), suppression)

@@ -27,7 +27,7 @@ from atoll.alarms.composites import Composites
 from atoll.alarms.deciding import COMPARISONS, Decision, decide, samples_needed
 from atoll.alarms.inputs import Input
 from atoll.alarms.reasons import Point
-from atoll.alarms.windows import Window
+from atoll.alarms.windows import MetricWindow
 from atoll.database.region import Region
 from atoll.metrics.implied import lines
 from atoll.metrics.store import Metrics, Wanted
@@ -56,7 +56,7 @@ class Watched:
     """The end of the newest period that was looked at."""
     acted_ms: int
     """When its scaling policies last ran."""
-    windows: tuple[Window, ...]
+    windows: tuple[MetricWindow, ...]
     is_steady: bool = False
     """At the last evaluation nothing was measured, and all periods looked the same. Never true of metric math: its
     values may change without data."""
@@ -285,7 +285,7 @@ def _acted(event: store.StoredEvent, messages: Sequence[Message], tx: Transactio
 
 def _watched(alarm: Alarm, now_ms: int) -> Watched:
     read = inputs.inputs(alarm)
-    windows = tuple([Window(one, alarm.period_s * 1000, alarm.interval_ms) for one in read])
+    windows = tuple([MetricWindow(one, alarm.period_s * 1000, alarm.interval_ms) for one in read])
     watched = Watched(alarm, read, 0, now_ms, windows)
     watched.evaluated_ms = _floor(now_ms, watched.interval_ms)
     return watched

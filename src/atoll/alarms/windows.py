@@ -22,7 +22,7 @@ from atoll.metrics.statistics import statistic
 from atoll.metrics.store import Metrics
 
 
-class Window:
+class MetricWindow:
     def __init__(self, wanted: Input, period_ms: int, grain_ms: int) -> None:
         self.wanted = wanted
         self._grains: dict[int, Datapoint] = {}

@@ -18,8 +18,8 @@ from atoll.aside import aside
 from atoll.capacity import reading, throttling, writing
 from atoll.capacity.units import Consumed, answers, read_units, written
 from atoll.database import indexes, long, reads, tokens, writes
-from atoll.database.format import Row
 from atoll.database.region import Region
+from atoll.database.rows import Row
 from atoll.database.schema import Table
 from atoll.errors import expressions as expression_errors
 from atoll.errors import keys as key_errors
@@ -157,9 +157,9 @@ async def batch_write_item(region: Region, body: Body) -> Answer:
 
     def make(start: int, end: int, tx: Transaction) -> list[writes.Write]:
         batch: list[writes.Write] = []
-        for name, _, makers in prepared:
+        for name, _, entries in prepared:
             table = region.catalog.usable(tx, name, now_ms)
-            batch += [maker.make(table) for _, maker in makers]
+            batch += [entry.make(table) for _, entry in entries]
         _refuse_repeated([one.row_key for one in batch], multi_errors.duplicate_keys)
         for one in batch[end:]:
             if isinstance(one, writes.Put):  # one invalid write fails the whole batch
@@ -169,7 +169,7 @@ async def batch_write_item(region: Region, body: Body) -> Answer:
     results = await _execute_pieces(region, prepared, make)
     done: list[tuple[str, writes.Write, writes.Outcome]] = []
     unprocessed: dict[str, list[Body]] = {}
-    requests = [(given, request) for _, given, makers in prepared for request, _ in makers]
+    requests = [(given, request) for _, given, entries in prepared for request, _ in entries]
     for (given, request), (one, outcome) in zip(requests, results, strict=True):
         if one is None or isinstance(outcome, errors.ApiError):
             unprocessed.setdefault(given, []).append(request)
@@ -208,10 +208,10 @@ async def _execute_pieces(
 def _ends(region: Region, prepared: _Prepared) -> list[int]:
     """Where each piece of the batch ends."""
     sizes: list[int] = []
-    for name, _, makers in prepared:
+    for name, _, entries in prepared:
         table = region.catalog.known.tables.get(name)
         copies = 1 if table is None else long.copies(table)
-        sizes += [maker.size * copies for _, maker in makers]
+        sizes += [entry.size * copies for _, entry in entries]
     ends, total = [], 0
     if sum(sizes) > _PIECE_BYTES:
         for position, size in enumerate(sizes):
@@ -222,14 +222,14 @@ def _ends(region: Region, prepared: _Prepared) -> list[int]:
     return [*ends, len(sizes)]
 
 
-class _Maker(NamedTuple):
-    """Makes the write of an entry for its table."""
+class _PreparedEntry(NamedTuple):
+    """An entry of a batch, checked as far as possible without its table. `make` returns its write."""
 
     size: int
     make: Callable[[Table], writes.Write]
 
 
-_Prepared = list[tuple[str, str, list[tuple[Body, _Maker]]]]
+_Prepared = list[tuple[str, str, list[tuple[Body, _PreparedEntry]]]]
 """For each table its name, its name or ARN as in the request, and its entries."""
 
 
@@ -240,14 +240,14 @@ def _all_prepared(region: Region, body: Body) -> _Prepared:
     ]
 
 
-def _prepare(request: Body) -> _Maker:
-    """Check an entry as far as possible without its table."""
+def _prepare(request: Body) -> _PreparedEntry:
+    """Prepare an entry; raises if it is invalid whatever its table."""
     if "PutRequest" in request:
         image = plans.image_of(request["PutRequest"]["Item"])
-        return _Maker(len(image.json), lambda table: _batch_put(table, image))
+        return _PreparedEntry(len(image.json), lambda table: _batch_put(table, image))
     key = request["DeleteRequest"]["Key"]
     values.check_item(key)
-    return _Maker(0, lambda table: plans.delete_of(table, key))
+    return _PreparedEntry(0, lambda table: plans.delete_of(table, key))
 
 
 def _batch_put(table: Table, image: writes.Image) -> writes.Put:

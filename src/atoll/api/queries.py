@@ -18,9 +18,9 @@ from atoll.capacity import reading
 from atoll.capacity.units import Consumed, read_units
 from atoll.database import format as fmt
 from atoll.database import indexes, reads
-from atoll.database.format import spliced
 from atoll.database.reads import Page, Range
 from atoll.database.region import Region
+from atoll.database.rows import spliced
 from atoll.database.schema import Index, KeySchema, Table
 from atoll.errors import ApiError
 from atoll.errors import keys as key_errors
@@ -40,8 +40,8 @@ Body = dict[str, Any]
 Answer = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+@dataclass(slots=True)
+class ReadTarget:
     """The table or index to read."""
 
     table: Table
@@ -78,12 +78,12 @@ def target_of(
     body: Body,
     no_such_index: Callable[[str], ApiError] = query_errors.no_such_index,
     of_vectors: Callable[[], ApiError] = vector_errors.not_scanned,
-) -> Target:
+) -> ReadTarget:
     now_ms = region.clock.now_ms()
     table = region.catalog.usable(snapshot, name, now_ms)
     index_name = body.get("IndexName")
     if index_name is None:
-        return Target(table, None)
+        return ReadTarget(table, None)
     if table.vector_index(index_name) is not None:
         raise of_vectors()
     index = table.index(index_name)
@@ -93,7 +93,7 @@ def target_of(
         raise no_such_index(index_name)
     if not index.local and body.get("ConsistentRead") is True:
         raise query_errors.consistent_global_read()
-    return Target(table, index)
+    return ReadTarget(table, index)
 
 
 def check_select(body: Body, *, of_query: bool = False) -> None:
@@ -117,7 +117,7 @@ def _check_select(body: Body) -> None:
         raise query_errors.select_specific_without_projection()
 
 
-def must_fetch(target: Target, select: str | None, projection: PathProjection | None) -> bool:
+def must_fetch(target: ReadTarget, select: str | None, projection: PathProjection | None) -> bool:
     """Whether the read needs attributes that the index lacks. A local index fetches them; a global one refuses."""
     index = target.index
     if index is None or index.projection.type == "ALL":
@@ -176,7 +176,7 @@ def _asked_query(body: Body, late: bool) -> tuple[Item | None, KeyConditionOf, C
 
 
 def _must_fetch(
-    target: Target, select: str | None, projection: PathProjection | None, filter_: Condition | None, body: Body
+    target: ReadTarget, select: str | None, projection: PathProjection | None, filter_: Condition | None, body: Body
 ) -> bool:
     """Check the attributes that a Query's projection and filter use; see `must_fetch`."""
     if projection is not None:
@@ -195,7 +195,7 @@ def _must_fetch(
     return fetch
 
 
-def _restart(target: Target, range_: Range, start: Item, condition: KeyCondition, reverse: bool) -> Range:
+def _restart(target: ReadTarget, range_: Range, start: Item, condition: KeyCondition, reverse: bool) -> Range:
     keys.check_start_key(target.table, target.index, start)
     if target.index is None and not target.keys.sort:
         raise key_errors.single_row_not_restartable()
@@ -273,7 +273,7 @@ def start_key(body: Body) -> Item | None:
 class _Reading(NamedTuple):
     """How the pieces of one page are read."""
 
-    target: Target
+    target: ReadTarget
     limit: int | None
     fetch: bool
     reverse: bool
@@ -361,7 +361,7 @@ async def _choose_long(json: bytes, matches: Test | None, show: Show | None, tim
 
 def charge_page(
     region: Region,
-    target: Target,
+    target: ReadTarget,
     page: Page,
     returned: int | None,
     body: Body,
@@ -380,7 +380,7 @@ def charge_page(
         if operation == "Scan":
             start = fmt.hash_only(start)  # the request named no key
         # A local index uses the capacity of its table's partitions.
-        key = start if index is None or not index.local else table.prefix + start[4:]
+        key = start if index is None or not index.local else fmt.key_in(table.space, fmt.in_space(start))
         reading.settle(region, consumed, key, whole=False)
         if mode is not None:
             answer["ConsumedCapacity"] = consumed.answer(mode)
@@ -393,7 +393,7 @@ def charge_page(
         tally.returned(returned)
 
 
-def _page_units(target: Target, page: Page, body: Body) -> tuple[float, float]:
+def _page_units(target: ReadTarget, page: Page, body: Body) -> tuple[float, float]:
     """Units of a page on the table and on the index, by the size examined: a scan costs at least half a unit, or
     one if consistent, in each partition that it reads. Items fetched behind a local index are charged one by one."""
     consistent = body.get("ConsistentRead") is True

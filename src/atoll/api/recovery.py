@@ -9,7 +9,7 @@ from atoll import limits
 from atoll.api import phases
 from atoll.api.table_names import table_name
 from atoll.database import catalog, past_definitions, recovery
-from atoll.database.recovery import Recovery, Window
+from atoll.database.recovery import Recovery, RecoveryWindow
 from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.errors import backups as backup_errors
@@ -82,7 +82,7 @@ def _is_ready(region: Region, table: Table, now_ms: int) -> bool:
     return now_ms >= table.created_ms + delay_ms + delay_ms // 2
 
 
-def window(region: Region, recovery_: Recovery, now_ms: int) -> Window:
+def window(region: Region, recovery_: Recovery, now_ms: int) -> RecoveryWindow:
     return recovery.window(recovery_, now_ms, lags=lags(region))
 
 

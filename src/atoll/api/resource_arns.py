@@ -15,7 +15,7 @@ from atoll.errors import tags as tag_errors
 from atoll.storage.engine import Snapshot
 
 
-class Target(NamedTuple):
+class TableOrStream(NamedTuple):
     table: str
     stream: str | None
     """The stream's label; None if the ARN names a table."""
@@ -23,7 +23,7 @@ class Target(NamedTuple):
 
 def target(
     region: Region, text: str, foreign_account: Callable[[], ApiError], elsewhere: Callable[[], ApiError]
-) -> Target:
+) -> TableOrStream:
     """The table or stream that an ARN names, checked in the service's order. `elsewhere` is the error for another
     region or partition."""
     if not text.startswith("arn:"):
@@ -41,7 +41,7 @@ def target(
         raise tag_errors.not_a_resource(text)
     if (arn.partition, arn.region) != ("aws", region.name):
         raise elsewhere()
-    return Target(table, label if within else None)
+    return TableOrStream(table, label if within else None)
 
 
 def find_stream(snapshot: Snapshot, table: str, label: str, now_ms: int) -> StreamDescription | None:

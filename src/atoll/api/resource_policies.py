@@ -11,7 +11,7 @@ from typing import Any
 from atoll import limits
 from atoll.api import resource_arns
 from atoll.api.authorization.new_policies import locks_out
-from atoll.api.resource_arns import Target
+from atoll.api.resource_arns import TableOrStream
 from atoll.api.resource_policy_rules import Shown, checked
 from atoll.database import catalog, resource_policies
 from atoll.database.region import Region
@@ -113,13 +113,13 @@ def check_not_pending(snapshot: Snapshot, region: Region, table: str, now_ms: in
         raise errors.deletion_while_pending(table)
 
 
-def _target(region: Region, text: str) -> Target:
+def _target(region: Region, text: str) -> TableOrStream:
     return resource_arns.target(
         region, text, feature_errors.foreign_account, lambda: feature_errors.resource_elsewhere(text)
     )
 
 
-def _check_exists(region: Region, snapshot: Snapshot, target: Target, *, changes: bool) -> None:
+def _check_exists(region: Region, snapshot: Snapshot, target: TableOrStream, *, changes: bool) -> None:
     now_ms = region.clock.now_ms()
     table, label = region.catalog.find(snapshot, target.table), target.stream
     if label is None and (table is None or table.gone_at(now_ms)):
@@ -130,7 +130,7 @@ def _check_exists(region: Region, snapshot: Snapshot, target: Target, *, changes
         raise table_errors.table_being_deleted(target.table)
 
 
-def _check_revision(target: Target, old: ResourcePolicy | None, expected: str | None) -> None:
+def _check_revision(target: TableOrStream, old: ResourcePolicy | None, expected: str | None) -> None:
     there = old is not None and old.policy is not None
     if expected is None or (expected == NO_POLICY and not there):
         return
@@ -141,7 +141,7 @@ def _check_revision(target: Target, old: ResourcePolicy | None, expected: str | 
         raise errors.other_revision(expected, what, old.revision)
 
 
-def _check_changeable(region: Region, target: Target, old: ResourcePolicy | None, now_ms: int) -> None:
+def _check_changeable(region: Region, target: TableOrStream, old: ResourcePolicy | None, now_ms: int) -> None:
     if old is None:
         return
     if now_ms < old.changed_ms + region.settings.control_plane_delay_ms:

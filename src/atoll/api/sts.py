@@ -17,7 +17,7 @@ from atoll.security import web_identity
 from atoll.security.directory import MAX_SESSION_SECONDS, Role, unique_id
 from atoll.security.identities import Access, Identities
 from atoll.security.policies import document
-from atoll.security.policies.decision import Attached, Policies, Question, Source, narrow
+from atoll.security.policies.decision import Attached, Policies, PolicyKind, Question, narrow
 from atoll.security.policies.document import Kind, Malformed
 from atoll.security.policies.principals import Principal
 from atoll.security.sessions import TOKEN_CHARS, Session, new_access_key
@@ -183,7 +183,7 @@ def _trusts(on: Request, role: Role, action: str, keys: Mapping[str, tuple[str, 
     def context(key: str) -> tuple[str, ...]:
         return keys[key] if key in keys else global_keys.value(key, asked)
 
-    trust = Attached(Source.TRUST, role.arn, role.trust)
+    trust = Attached(PolicyKind.TRUST, role.arn, role.trust)
     narrowed = narrow(Question(caller, action, role.arn), on.access.policies, trust, role.account)
     # Unlike other resource policies, a trust policy must allow the action even if an identity policy does.
     return narrowed.decide(context).allowed and narrowed.is_granted(context)
@@ -191,7 +191,7 @@ def _trusts(on: Request, role: Role, action: str, keys: Mapping[str, tuple[str, 
 
 def _holds(caller: Principal, role: Role, action: str, keys: Callable[[str], tuple[str, ...] | None]) -> bool:
     narrowed = narrow(
-        Question(caller, action, role.arn), Policies(), Attached(Source.TRUST, role.arn, role.trust), role.account
+        Question(caller, action, role.arn), Policies(), Attached(PolicyKind.TRUST, role.arn, role.trust), role.account
     )
     return narrowed.decide(lambda key: keys(key) or ()).allowed
 

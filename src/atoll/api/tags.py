@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from atoll.api import concerns, phases, resource_arns, tag_rules
-from atoll.api.resource_arns import Target
+from atoll.api.resource_arns import TableOrStream
 from atoll.database import catalog
 from atoll.database.records import dump
 from atoll.database.region import Region
@@ -106,7 +106,7 @@ async def list_tags_of_resource(region: Region, body: Body) -> Answer:
     return {"Tags": [{"Key": key, "Value": value} for key, value in sorted(await region.read(read))]}
 
 
-def _target(region: Region, arn: str) -> Target:
+def _target(region: Region, arn: str) -> TableOrStream:
     return resource_arns.target(
         region,
         arn,

@@ -14,7 +14,7 @@ from atoll.client.failures import Misconfigured
 from atoll.client.profiles import Profile
 from atoll.security.credentials import Credential
 
-Source = Callable[[], Credential]
+CredentialSource = Callable[[], Credential]
 """Called for each request, because fetched keys are renewed."""
 
 PLACEHOLDER = Credential("atoll", "atoll")
@@ -30,7 +30,7 @@ _ELSEWHERE = (
 )
 
 
-def find(environment: Mapping[str, str], profile: Profile, *, named: str, local: bool) -> Source:
+def find(environment: Mapping[str, str], profile: Profile, *, named: str, local: bool) -> CredentialSource:
     """`named` is the profile that the user asks for; `local` is whether the endpoint is on this machine."""
     static = (None if named else _static(environment, str.upper)) or _static(profile.values, str.lower)
     if static is not None:
@@ -41,7 +41,7 @@ def find(environment: Mapping[str, str], profile: Profile, *, named: str, local:
     return _of_botocore(named, f"the profile {profile.name} has {elsewhere[0]}" if elsewhere else "")
 
 
-def _always(credential: Credential) -> Source:
+def _always(credential: Credential) -> CredentialSource:
     return lambda: credential
 
 
@@ -58,7 +58,7 @@ def _static(values: Mapping[str, str], case: Callable[[str], str]) -> Credential
     return Credential(key, secret, token)
 
 
-def _of_botocore(named: str, reason: str) -> Source:
+def _of_botocore(named: str, reason: str) -> CredentialSource:
     try:
         import botocore.session
         from botocore.exceptions import BotoCoreError

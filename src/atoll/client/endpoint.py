@@ -39,8 +39,8 @@ _DOMAINS = {
 
 
 @dataclass(frozen=True)
-class Place:
-    """The location of tables: an endpoint and a region."""
+class Location:
+    """Where tables are: an endpoint and a region."""
 
     url: str
     """One of "" means the service."""
@@ -52,7 +52,7 @@ class Endpoint:
     url: str
     streams_url: str
     region: str
-    credentials: credentials.Source
+    credentials: credentials.CredentialSource
     tls: ssl.SSLContext | None = None
 
     @property
@@ -85,7 +85,7 @@ def resolve(
 
 def locate(
     place: str = "", region: str = "", profile: str = "", *, environment: Mapping[str, str] = os.environ
-) -> Place:
+) -> Location:
     """Like `resolve`, but without credentials."""
     return _located(place, region, Profile(environment, profile), environment)
 
@@ -101,7 +101,7 @@ def server(
     return url, _tls(ca_bundle, chosen, environment) if url.startswith("https") else None
 
 
-def _located(place: str, region: str, chosen: Profile, environment: Mapping[str, str]) -> Place:
+def _located(place: str, region: str, chosen: Profile, environment: Mapping[str, str]) -> Location:
     place = place or _configured(environment, chosen)
     if _REGION.fullmatch(place):
         region, place = place, AWS
@@ -114,7 +114,7 @@ def _located(place: str, region: str, chosen: Profile, environment: Mapping[str,
     )
     if re.fullmatch(r"[a-z0-9-]{1,64}", region, re.ASCII) is None:
         raise Misconfigured(f"{region!r} is no region: name one such as eu-west-1")
-    return Place("" if place == AWS else _checked(place), region)
+    return Location("" if place == AWS else _checked(place), region)
 
 
 def _configured(environment: Mapping[str, str], profile: Profile) -> str:

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from atoll.client.endpoint import Place, locate
+from atoll.client.endpoint import Location, locate
 from atoll.client.failures import Misconfigured
 from atoll.client.options import add_endpoint
 from atoll.options import Refused, port_number
@@ -26,25 +26,27 @@ LEAST_PASSWORD = 8
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Serve a web page to look after the tables of a DynamoDB endpoint."
+    parser.description = "Serve a web page that shows and changes the tables of a DynamoDB endpoint."
     add_endpoint(parser, "--endpoint")
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", default="8001", help="the port to listen on; 0 picks a free one (default: 8001)")
     parser.add_argument("--admin-token", default="", metavar="TOKEN", help="the secret of the server's administration")
+    parser.add_argument("--allow-writes", action="store_true", help="allow changes even if the endpoint is not Atoll")
     parser.add_argument(
-        "--allow-writes", action="store_true", help="change tables of an endpoint that is not Atoll, too"
+        "--ask-credential", action="store_true", help="ask users for a credential, and ignore the environment's"
     )
     parser.add_argument(
-        "--ask-credential", action="store_true", help="ask for a credential, whatever the environment has"
+        "--password-file", default="", metavar="FILE", help=f"a file with the console's password (or {PASSWORD})"
     )
     parser.add_argument(
-        "--password-file", default="", metavar="FILE", help=f"a file of the console's password; or {PASSWORD}"
+        "--allowed-host", action="append", default=[], metavar="NAME", help="a name of this machine that URLs may use"
     )
-    parser.add_argument("--allowed-host", action="append", default=[], metavar="NAME", help="a name of this machine")
     parser.add_argument(
-        "--tls-cert", default="", metavar="FILE", help="a PEM file with the certificate chain: serve HTTPS"
+        "--tls-cert", default="", metavar="FILE", help="a PEM file with the certificate chain; the page is then HTTPS"
     )
-    parser.add_argument("--tls-key", default="", metavar="FILE", help="a PEM file with its private key")
+    parser.add_argument(
+        "--tls-key", default="", metavar="FILE", help="a PEM file with the private key, if not in the same file"
+    )
     parser.add_argument("--with-server", action="store_true", help="end when the standard input ends")
     parser.add_argument("--open", action="store_true", help="open a browser")
     parser.set_defaults(run=run)
@@ -85,7 +87,7 @@ def _password(path: str) -> str:
     return password
 
 
-def _serve(options: argparse.Namespace, place: Place, port: int, password: str) -> int:
+def _serve(options: argparse.Namespace, place: Location, port: int, password: str) -> int:
     from botocore.exceptions import BotoCoreError
 
     from atoll.console.endpoint import Address, Endpoint

@@ -15,14 +15,14 @@ WIDTH = 100
 
 
 @dataclass(frozen=True)
-class Place:
+class SampleEndpoint:
     """The endpoint that the code calls."""
 
     url: str | None
     region: str
 
 
-def boto3(place: Place, operation: str, parameters: Mapping[str, Any], service: str = "dynamodb") -> str:
+def boto3(place: SampleEndpoint, operation: str, parameters: Mapping[str, Any], service: str = "dynamodb") -> str:
     endpoint = f", endpoint_url={place.url!r}" if place.url else ""
     lines = [
         "import boto3",
@@ -36,7 +36,7 @@ def boto3(place: Place, operation: str, parameters: Mapping[str, Any], service: 
     return "\n".join([*lines, ")"])
 
 
-def cli(place: Place, operation: str, parameters: Mapping[str, Any], service: str = "dynamodb") -> str:
+def cli(place: SampleEndpoint, operation: str, parameters: Mapping[str, Any], service: str = "dynamodb") -> str:
     words = [f"aws {service} {operation.replace('_', '-')}"]
     if place.url:
         words.append(f"--endpoint-url {shlex.quote(place.url)}")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from atoll.copying.backup_file import BackupFile, BackupWriter, decoded
-from atoll.copying.contents import DOCUMENTS, Batch, CannotCopy, Counter, Source, Verification
+from atoll.copying.contents import DOCUMENTS, CannotCopy, CopySource, Counter, RowBatch, Verification
 from atoll.migration.store import sync
 from atoll.progress import Progress
 from atoll.storage.buffer import Row
@@ -31,7 +31,7 @@ class Written:
     digest: bytes
 
 
-def back_up(source: Source, path: Path, regions: Sequence[str], now_ms: int) -> Written:
+def back_up(source: CopySource, path: Path, regions: Sequence[str], now_ms: int) -> Written:
     """Append a backup of these regions, or of all, to the file. Raises `BadBackup`, `CannotCopy`, `Locked` if another
     command writes the file, and what the source raises."""
     chosen = chosen_regions(source.regions(), regions, str(source))
@@ -78,7 +78,7 @@ def _open(path: Path) -> BinaryIO:
     return file
 
 
-def _rows(source: Source, region: str) -> Iterator[Row]:
+def _rows(source: CopySource, region: str) -> Iterator[Row]:
     for batch in source.batches(region, b""):
         yield from batch.rows
 
@@ -117,10 +117,10 @@ class SourceFile:
     def count(self, region: str) -> int:
         return self._backup.regions[region][0].sums.rows
 
-    def batches(self, region: str, position: bytes) -> Iterator[Batch]:
+    def batches(self, region: str, position: bytes) -> Iterator[RowBatch]:
         blocks = self._backup.regions[region][0].blocks
         for number in range(int.from_bytes(position, "big"), len(blocks)):
-            yield Batch(decoded(self._file.read(blocks[number])), (number + 1).to_bytes(8, "big"))
+            yield RowBatch(decoded(self._file.read(blocks[number])), (number + 1).to_bytes(8, "big"))
 
     def counters(self, region: str, *, tallies: bool) -> list[Counter]:
         blocks = self._backup.regions[region][2 if tallies else 1].blocks

@@ -52,8 +52,8 @@ class BadBackup(CannotCopy):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A block in a backup."""
+class BlockLocation:
+    """The location of a block in a backup file."""
 
     offset: int
     rows: int
@@ -64,7 +64,7 @@ class Place:
 class Part:
     """The rows, the numbers or the tallies of a region."""
 
-    blocks: tuple[Place, ...]
+    blocks: tuple[BlockLocation, ...]
     sums: Sums
 
 
@@ -160,7 +160,7 @@ class BackupFile:
             return f"{text}; there is none before it"
         return f"{text}; the same `atoll backup` completes it, and --number {len(self.backups)} names the one before it"
 
-    def read(self, place: Place) -> bytes:
+    def read(self, place: BlockLocation) -> bytes:
         """The content of a block, verified."""
         content = self._content(place.offset, BLOCK)
         if sha256(content).digest() != place.digest:
@@ -230,7 +230,7 @@ class BackupFile:
 
 
 def _part(found: Any) -> Part:
-    blocks = [Place(offset, rows, bytes.fromhex(digest)) for offset, rows, digest in found["blocks"]]
+    blocks = [BlockLocation(offset, rows, bytes.fromhex(digest)) for offset, rows, digest in found["blocks"]]
     return Part(tuple(blocks), Sums(found["rows"], int(found["digest"])))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import apsw
 
-from atoll.copying.contents import CannotCopy, Source, Target
+from atoll.copying.contents import CannotCopy, CopySource, CopyTarget
 from atoll.copying.database import SourceDatabase, TargetDatabase
 from atoll.copying.directory import SourceDirectory, TargetDirectory
 from atoll.options import INTERRUPTED
@@ -54,7 +54,7 @@ def exit_code() -> Iterator[list[int]]:
         code[0] = 2
 
 
-def copy(source: Source, target: Target) -> None:
+def copy(source: CopySource, target: CopyTarget) -> None:
     """Copy all regions, or go on with a copy. Raises `CannotCopy`."""
     regions = source.regions()
     if not regions:
@@ -69,7 +69,7 @@ def copy(source: Source, target: Target) -> None:
     print(f"{target}: complete; regions: {', '.join(regions)}")
 
 
-def _copy_region(source: Source, target: Target, region: str) -> None:
+def _copy_region(source: CopySource, target: CopyTarget, region: str) -> None:
     total, done = source.count(region), target.count(region)
     show = Progress(region, total)
     show(done)

@@ -53,21 +53,21 @@ Verification = tuple[Sums, Sums, Sums]
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class RowBatch:
     rows: list[Row]
     """Rows in the form that PostgreSQL stores."""
     position: bytes
     """The position after these rows."""
 
 
-class Source(Protocol):
+class CopySource(Protocol):
     def regions(self) -> list[str]:
         """The regions, named as the schemas of PostgreSQL: `<account>/<region>` for other accounts than the default
         one."""
 
     def count(self, region: str) -> int: ...
 
-    def batches(self, region: str, position: bytes) -> Iterator[Batch]:
+    def batches(self, region: str, position: bytes) -> Iterator[RowBatch]:
         """The rows after the position; all rows if it is b""."""
 
     def counters(self, region: str, *, tallies: bool) -> list[Counter]: ...
@@ -77,7 +77,7 @@ class Source(Protocol):
     def document(self, name: str) -> bytes | None: ...
 
 
-class Target(Protocol):
+class CopyTarget(Protocol):
     documents: tuple[str, ...]
     """The documents that the target holds."""
 
@@ -89,7 +89,7 @@ class Target(Protocol):
 
     def count(self, region: str) -> int: ...
 
-    def write(self, region: str, batch: Batch) -> None: ...
+    def write(self, region: str, batch: RowBatch) -> None: ...
 
     def write_counters(self, region: str, numbers: list[Counter], tallies: list[Counter]) -> None:
         """Replace all counters."""

@@ -14,9 +14,9 @@ from atoll.copying.contents import (
     CREDENTIALS,
     PRINCIPALS,
     SHARED_DOCUMENTS,
-    Batch,
     CannotCopy,
     Counter,
+    RowBatch,
     Sums,
     Verification,
 )
@@ -82,11 +82,11 @@ class SourceDatabase(_Database):
     def regions(self) -> list[str]:
         return self._direct.regions()
 
-    def batches(self, region: str, position: bytes) -> Iterator[Batch]:
+    def batches(self, region: str, position: bytes) -> Iterator[RowBatch]:
         statement = _BATCH.format(table=f"{statements.quoted(region)}.rows")
         while rows := self._direct.fetch(statement, position, BATCH_ROWS):
             position = rows[-1][0]
-            yield Batch([(key, value) for key, value in rows], position)
+            yield RowBatch([(key, value) for key, value in rows], position)
 
     def counters(self, region: str, *, tallies: bool) -> list[Counter]:
         table = "tallies" if tallies else "numbers"
@@ -134,7 +134,7 @@ class TargetDatabase(_Database):
         found = self._direct.value("select position from atoll.copying where region = $1", region)
         return b"" if found is None else bytes(found)
 
-    def write(self, region: str, batch: Batch) -> None:
+    def write(self, region: str, batch: RowBatch) -> None:
         direct = self._direct
         direct.execute("begin")
         direct.fetch(

@@ -24,9 +24,9 @@ from atoll.copying.contents import (
     POLICIES,
     PRINCIPALS,
     SESSION_KEY,
-    Batch,
     CannotCopy,
     Counter,
+    RowBatch,
     Sums,
     Verification,
 )
@@ -110,7 +110,7 @@ class SourceDirectory:
         found: int = self._connections[region].execute("SELECT count(*) FROM kv INDEXED BY sqlite_autoindex_kv_1").get
         return found
 
-    def batches(self, region: str, position: bytes) -> Iterator[Batch]:
+    def batches(self, region: str, position: bytes) -> Iterator[RowBatch]:
         last = int.from_bytes(position, "big")
         rows, size = list[Row](), 0
         connection = self._connections[region]
@@ -124,10 +124,10 @@ class SourceDirectory:
                 rows.append(longkeys.stored_row(row.key, row.value))
                 size += len(row.value)
                 if size >= BATCH_BYTES:
-                    yield Batch(rows, last.to_bytes(8, "big"))
+                    yield RowBatch(rows, last.to_bytes(8, "big"))
                     rows, size = [], 0
             if rows:
-                yield Batch(rows, last.to_bytes(8, "big"))
+                yield RowBatch(rows, last.to_bytes(8, "big"))
                 rows, size = [], 0
         if seen != self.count(region):
             raise Corrupt(f"{connection.filename}: rows are missing; run `atoll store check`")
@@ -198,7 +198,7 @@ class TargetDirectory:
         found: int = self._connections[region].execute("SELECT count(*) FROM kv").get
         return found
 
-    def write(self, region: str, batch: Batch) -> None:
+    def write(self, region: str, batch: RowBatch) -> None:
         connection = self._connections[region]
         rows = [longkeys.full_row(key, value) for key, value in batch.rows]
         with connection:

@@ -20,9 +20,10 @@ from typing import NamedTuple
 import orjson
 
 from atoll.database import format as fmt
-from atoll.database.format import Entry, Row
+from atoll.database import rows as item_rows
 from atoll.database.log import cursor
 from atoll.database.log.cursor import Cursor, Scope
+from atoll.database.rows import Entry, Row
 from atoll.database.schema import KeySchema, Table
 from atoll.database.walk import PIECE_BYTES, piece
 from atoll.storage.engine import Snapshot, Transaction
@@ -37,7 +38,7 @@ UNKNOWN_VERSION = Version(0, "")
 
 
 @dataclass(frozen=True)
-class Source:
+class TableSpaces:
     """The spaces and keys of a table, or of a backup, which has no log. Valid as long as the spaces exist, even if the
     table is deleted."""
 
@@ -85,20 +86,20 @@ class LogTrimmed(Exception):
     """The log does not reach back to the moment, or lacks images."""
 
 
-def source_of(table: Table) -> Source:
-    return Source(table.space, table.log_space, table.keys)
+def source_of(table: Table) -> TableSpaces:
+    return TableSpaces(table.space, table.log_space, table.keys)
 
 
-def at_end(snapshot: Snapshot, source: Source) -> Position:
+def at_end(snapshot: Snapshot, source: TableSpaces) -> Position:
     """The position of a reader whose moment is now."""
     return Position(cursor.start_at_end(snapshot, source.scope).positions)
 
 
-def at(snapshot: Snapshot, source: Source, moment_ms: int) -> Position:
+def at(snapshot: Snapshot, source: TableSpaces, moment_ms: int) -> Position:
     return Position(cursor.start_at(snapshot, source.scope, moment_ms + 1).positions)
 
 
-def read(snapshot: Snapshot, source: Source, position: Position) -> Piece:
+def read(snapshot: Snapshot, source: TableSpaces, position: Position) -> Piece:
     """Read the next piece. Raises `LogTrimmed`."""
     undone: list[Undone] = []
     if source.log_space is not None:
@@ -114,12 +115,12 @@ def read(snapshot: Snapshot, source: Source, position: Position) -> Piece:
             return Piece(undone, position)
     start, end = fmt.space_range(source.space)
     if position.after:
-        start = fmt.space_prefix(source.space) + position.after_key + b"\0"
+        start = fmt.key_in(source.space, position.after_key + b"\0")
     rows, is_last = piece(snapshot.scan(start, end), ITEMS)
     return Piece(undone, position, rows, is_last)
 
 
-class State(NamedTuple):
+class PastItems(NamedTuple):
     """Items as they were at the moment."""
 
     rows: list[tuple[bytes, Row]]
@@ -128,12 +129,12 @@ class State(NamedTuple):
     is_last: bool
 
 
-def merge(tx: Transaction, space: int, given: Piece, kept_after: bytes | None = None) -> State:
+def merge(tx: Transaction, space: int, given: Piece, kept_after: bytes | None = None) -> PastItems:
     """Store the images of a piece in the reader's `space`; returns the items as they were. `kept_after` is for a reader
     that may resume at an earlier key than its position: images of items after that key are kept."""
     _keep(tx, space, given.undone, given.position.after_key if kept_after is None else kept_after)
     if given.rows is None:
-        return State([], given.position, False)
+        return PastItems([], given.position, False)
     after = given.position.after_key
     bound = None if given.is_last else fmt.in_space(given.rows[-1][0])
     undone, all_ = _undone(tx, space, after, bound)
@@ -147,7 +148,7 @@ def merge(tx: Transaction, space: int, given: Piece, kept_after: bytes | None = 
         if stored is not None:
             rows.append((key, Row(stored)))
     position = given.position if bound is None else replace(given.position, after=bound.hex())
-    return State(rows, position, bound is None)
+    return PastItems(rows, position, bound is None)
 
 
 def _keep(tx: Transaction, space: int, changes: Sequence[Undone], after: bytes) -> None:
@@ -155,8 +156,8 @@ def _keep(tx: Transaction, space: int, changes: Sequence[Undone], after: bytes) 
     first = dict[bytes, bytes]()
     for undone in changes:
         if undone.key > after and undone.key not in first:
-            first[undone.key] = fmt.entry_row(undone.size, undone.json or b"")
-    keys = [fmt.space_prefix(space) + key for key in first]
+            first[undone.key] = item_rows.entry_row(undone.size, undone.json or b"")
+    keys = [fmt.key_in(space, key) for key in first]
     for key, kept, image in zip(keys, tx.get_many(keys), first.values(), strict=True):
         if kept is None:
             tx.put(key, image)
@@ -168,13 +169,13 @@ def _undone(
     """The kept images after one key, up to another, as item rows, and whether these are all."""
     start, end = fmt.space_range(space)
     if after:
-        start += after + b"\0"
+        start = fmt.key_in(space, after + b"\0")
     if bound is not None:
-        end = fmt.space_prefix(space) + bound + b"\0"
+        end = fmt.key_in(space, bound + b"\0")
     rows, all_ = piece(tx.scan(start, end), ITEMS)
     return [(fmt.in_space(key), _item_row(stored)) for key, stored in rows], all_
 
 
 def _item_row(kept: bytes) -> bytes | None:
     entry = Entry(kept)
-    return fmt.item_row(UNKNOWN_VERSION, entry.size, entry.json) if entry.json else None
+    return item_rows.item_row(UNKNOWN_VERSION, entry.size, entry.json) if entry.json else None

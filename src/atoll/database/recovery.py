@@ -38,7 +38,7 @@ class Origin:
     backup_arn: str | None = None
 
 
-class Window(NamedTuple):
+class RecoveryWindow(NamedTuple):
     """The first and the last moment to which a table can be restored, in milliseconds."""
 
     earliest_ms: int
@@ -52,8 +52,8 @@ class Window(NamedTuple):
         return max(asked_ms, self.earliest_ms)
 
 
-def window(recovery: Recovery, now_ms: int, *, lags: bool) -> Window:
+def window(recovery: Recovery, now_ms: int, *, lags: bool) -> RecoveryWindow:
     """The window now. `lags`: the last minutes cannot be restored yet, as with the service."""
     latest_ms = now_ms - limits.RECOVERY_LAG_MS if lags else now_ms
     earliest_ms = max(recovery.enabled_ms, now_ms - recovery.days * DAY_MS)
-    return Window(earliest_ms, max(recovery.enabled_ms, latest_ms))
+    return RecoveryWindow(earliest_ms, max(recovery.enabled_ms, latest_ms))

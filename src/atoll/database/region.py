@@ -156,7 +156,7 @@ class Observer(Protocol):
     """Observes the row keys of requests, for contributor insights; see `insights.observing`."""
 
     def throttled(self, table: Table, index: Index | None, key: bytes) -> None:
-        """A request was throttled at this key. May be called in a thread."""
+        """A request was throttled at this key."""
 
     def conditional(self, table: Table, key: bytes, *, failed: bool) -> None:
         """A write with a condition was decided."""
@@ -187,7 +187,7 @@ class Region:
     committed: Signal = field(default_factory=Signal)
     neighbours: Neighbours | None = None
     """None if tables cannot have replicas."""
-    sibling: Callable[[str], Region] | None = None
+    other_region: Callable[[str], Region] | None = None
     """Returns another region of this node; raises for one that the node does not serve. None if the node has one
     region."""
     meter: Meter = field(default_factory=Meter)
@@ -215,7 +215,7 @@ class Region:
 
     def named(self, name: str) -> Region:
         """This region, or another one of its account and node. Raises for one that the node does not serve."""
-        return self if name == self.name or self.sibling is None else self.sibling(name)
+        return self if name == self.name or self.other_region is None else self.other_region(name)
 
     @property
     def charges_statements(self) -> bool:

@@ -16,8 +16,8 @@ from typing import ClassVar
 from atoll import limits
 from atoll.database import catalog, expiry, garbage, writes
 from atoll.database import format as fmt
-from atoll.database.format import Row
 from atoll.database.region import Region
+from atoll.database.rows import Row
 from atoll.database.schema import Table, TimeToLive
 from atoll.database.walk import walk
 from atoll.errors import ttl as ttl_errors
@@ -28,7 +28,7 @@ from atoll.versions import Stamp
 # Limits of one run of a job.
 BUILT_ITEMS = 500
 DELETED_ITEMS = 100
-LOOK_MS = 1_000
+CHECK_MS = 1_000
 """How often a replica checks whether other replicas have deleted their items."""
 IDLE_MS = 3600 * 1000
 """How often a replica that deletes no items checks. When it may delete items, its definition changes, which schedules a
@@ -140,7 +140,7 @@ def delete_expired(tx: Transaction, region: Region, stamp: Stamp, name: bytes) -
     if second is None:
         return None
     if second < before and not deletes:
-        return now_ms + LOOK_MS
+        return now_ms + CHECK_MS
     if second < before:
         return now_ms if rate is None else now_ms + limit * 1000 // rate
     return expiry.due_ms(second) + delay_ms

@@ -14,10 +14,10 @@ class Refused(Protocol):
     def explicit(self) -> bool: ...
 
     @property
-    def source(self) -> Source | None: ...
+    def source(self) -> NamedKind | None: ...
 
 
-class Source(Protocol):
+class NamedKind(Protocol):
     """A kind of policy."""
 
     @property

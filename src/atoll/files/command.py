@@ -34,12 +34,14 @@ def add_import(importing: argparse.ArgumentParser) -> None:
     )
     importing.add_argument("files", nargs="+", metavar="FILE")
     importing.add_argument("--table", required=True, metavar="NAME", help="the table")
-    importing.add_argument("--create", action="store_true", help="make the table as the directory's table.json says")
+    importing.add_argument("--create", action="store_true", help="create the table from the directory's table.json")
     importing.add_argument("--types", default="", metavar="NAME=TYPE,...", help="types of CSV columns: S, N, B or BOOL")
-    importing.add_argument("--strings", action="store_true", help="CSV columns without a type are strings")
-    importing.add_argument("--source-table", default="", metavar="NAME", help="the table in a .db file")
-    importing.add_argument("--state", default="", metavar="FILE", help="the file for progress")
-    importing.add_argument("--write-rate", default="", metavar="UNITS", help="write units per second (default: any)")
+    importing.add_argument(
+        "--strings", action="store_true", help="treat CSV columns without a type as strings, do not guess"
+    )
+    importing.add_argument("--source-table", default="", metavar="NAME", help="the table to read from a .db file")
+    importing.add_argument("--state", default="", metavar="FILE", help="the file that records the import's progress")
+    importing.add_argument("--write-rate", default="", metavar="UNITS", help="the maximum write units per second")
     importing.add_argument(
         "--rules", default="", metavar="FILE", help="a TOML file of rules that replace personal data"
     )
@@ -53,8 +55,8 @@ def add_export(exporting: argparse.ArgumentParser) -> None:
     exporting.description = "Write a table into a directory. Exit codes: 0 done, 1 failed, 2 invalid options."
     exporting.add_argument("table", metavar="TABLE")
     exporting.add_argument("directory", metavar="DIR")
-    exporting.add_argument("--segments", default="4", metavar="N", help="parallel scans (default: 4)")
-    exporting.add_argument("--read-rate", default="", metavar="UNITS", help="read units per second (default: any)")
+    exporting.add_argument("--segments", default="4", metavar="N", help="the number of parallel scans (default: 4)")
+    exporting.add_argument("--read-rate", default="", metavar="UNITS", help="the maximum read units per second")
     exporting.set_defaults(run=_export)
     _add_end(exporting)
 
@@ -113,7 +115,7 @@ def _import(options: argparse.Namespace) -> int:
         from atoll.files import importing
         from atoll.files.preview import lines, warning
         from atoll.files.rules import load
-        from atoll.files.sources import Source
+        from atoll.files.sources import InputFile
         from atoll.replicate import tables
         from atoll.replicate.pacing import Rate
         from atoll.replicate.writing import Writer
@@ -123,7 +125,7 @@ def _import(options: argparse.Namespace) -> int:
         rules = load(Path(options.rules), options.table, of_keys) if options.rules else None
         table = options.source_table or options.table
         sources = [
-            Source(path, table, {**of_keys, **types}, guesses=not options.strings) for path in _paths(options.files)
+            InputFile(path, table, {**of_keys, **types}, guesses=not options.strings) for path in _paths(options.files)
         ]
         if rules is not None and preview:
             for line in lines(chain.from_iterable(source.items() for source in sources), rules, preview):
@@ -134,7 +136,7 @@ def _import(options: argparse.Namespace) -> int:
             description = tables.wait_until_active(end, options.table)
             writer = Writer(end, options.table, Rate(rate, pauses), lambda: None, counters)
             path = Path(options.state or f".atoll-import-{options.table}.json")
-            state = importing.State(path, tables.identity(description))
+            state = importing.ImportProgress(path, tables.identity(description))
             change = importing.unchanged if rules is None else rules.changed
             importing.run(sources, list(of_keys), writer, state, pauses, counters, display, change)
         if rules is not None and (told := warning(rules)):

@@ -14,7 +14,7 @@ from typing import Any
 
 from atoll.clock import monotonic_ns
 from atoll.files.items import Item
-from atoll.files.sources import Source
+from atoll.files.sources import InputFile
 from atoll.replicate import keys
 from atoll.replicate.crew import Pauses, crew
 from atoll.replicate.failures import Failed
@@ -30,7 +30,7 @@ def unchanged(item: Item) -> Item:
     return item
 
 
-class State:
+class ImportProgress:
     """The number of items that were put from each file: a JSON file, replaced as a whole."""
 
     def __init__(self, path: Path, table: str) -> None:
@@ -63,10 +63,10 @@ class State:
 
 
 def run(
-    sources: Sequence[Source],
+    sources: Sequence[InputFile],
     names: Sequence[str],
     writer: Writer,
-    state: State,
+    state: ImportProgress,
     pauses: Pauses,
     counters: Counters,
     display: Display,

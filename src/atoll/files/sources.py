@@ -34,7 +34,7 @@ FIELD_CHARS = 1024**2
 
 
 @dataclass
-class Source:
+class InputFile:
     path: Path
     table: str
     """The table to read from a file with several."""

@@ -23,7 +23,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "Protocol on standard input and output. Needs an extra: pip install 'atoll[mcp]'."
     )
     parser.add_argument("--allow-writes", action="store_true",
-                        help="also allow statements that write, and moving the clock of a server")  # fmt: skip
+                        help="also allow statements that write, and moving the server's clock")  # fmt: skip
     parser.add_argument("--http", default="", metavar="PORT",
                         help="serve http://127.0.0.1:PORT/mcp instead of standard input; needs --token")  # fmt: skip
     parser.add_argument("--token", default=os.environ.get("ATOLL_MCP_TOKEN", ""), metavar="SECRET",

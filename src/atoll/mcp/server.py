@@ -32,21 +32,21 @@ def server(client: Client, *, writes: bool) -> MCPServer[Any]:
     reading = ToolAnnotations(read_only_hint=True, open_world_hint=False)
     writing = ToolAnnotations(read_only_hint=False, destructive_hint=True, open_world_hint=False)
     for tool in (tools.list_tables, tools.describe_table, tools.query, tools.scan, tools.read_stream):
-        found.add_tool(_telling(tool), annotations=reading, structured_output=False)
-    found.add_tool(_telling(tools.sql), annotations=writing if writes else reading, structured_output=False)
+        found.add_tool(_with_tool_errors(tool), annotations=reading, structured_output=False)
+    found.add_tool(_with_tool_errors(tools.sql), annotations=writing if writes else reading, structured_output=False)
     if writes:  # moving the clock makes items expire
-        found.add_tool(_telling(tools.advance_clock), annotations=writing, structured_output=False)
+        found.add_tool(_with_tool_errors(tools.advance_clock), annotations=writing, structured_output=False)
     return found
 
 
-def _telling(tool: Callable[..., str]) -> Callable[..., str]:
+def _with_tool_errors(tool: Callable[..., str]) -> Callable[..., str]:
     """The tool, with expected failures turned into texts for the assistant."""
 
     @wraps(tool)
-    def told(*arguments: Any, **named: Any) -> str:
+    def checked(*arguments: Any, **named: Any) -> str:
         try:
             return tool(*arguments, **named)
         except (CallError, Misconfigured, Refused) as error:
             raise ToolError(str(error)) from error
 
-    return told
+    return checked

@@ -16,10 +16,10 @@ from typing import ClassVar
 from atoll.database import backups, catalog, deletion, documents, garbage, moment, writes
 from atoll.database import format as fmt
 from atoll.database.backups import Backup
-from atoll.database.format import Row
-from atoll.database.moment import LogTrimmed, Piece, Position, Source, State
+from atoll.database.moment import LogTrimmed, PastItems, Piece, Position, TableSpaces
 from atoll.database.records import build, plain
 from atoll.database.region import Region
+from atoll.database.rows import Row
 from atoll.database.schema import Table
 from atoll.database.writes import Decision, Image
 from atoll.model.values import Item
@@ -41,7 +41,7 @@ class Copy:
     kind: str
     region: str
     """The region of the source."""
-    source: Source
+    source: TableSpaces
     space: int
     """The space of the old images from the log."""
     target: str
@@ -132,7 +132,7 @@ def begin_restore_from_backup(tx: Transaction, target: Table, backup: Backup, re
             id=str(uuid.uuid4()),
             kind=RESTORE,
             region=region,
-            source=Source(backup.space, None, backup.table.keys),
+            source=TableSpaces(backup.space, None, backup.table.keys),
             space=catalog.new_space(tx),
             target=target.name,
             target_id=target.id,
@@ -177,7 +177,7 @@ async def back_up(region: Region, job: Document) -> None:
     await region.write(store)
 
 
-def _count(tx: Transaction, space: int, state: State) -> None:
+def _count(tx: Transaction, space: int, state: PastItems) -> None:
     tx.add_tally(fmt.count_counter(space), len(state.rows))
     tx.add_tally(fmt.bytes_counter(space), sum(row.size for _, row in state.rows))
 

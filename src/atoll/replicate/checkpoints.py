@@ -24,7 +24,7 @@ from atoll.replicate import keys, tables
 from atoll.replicate import state as rows
 from atoll.replicate.ends import End
 from atoll.replicate.failures import CallFailed, Failed
-from atoll.replicate.state import Item, Place, Run, Segment
+from atoll.replicate.state import Item, Run, Segment, ShardProgress
 
 PREFIX = "atoll-replicate-"
 KEY = (("table", "HASH", "S"), ("row", "RANGE", "S"))
@@ -85,10 +85,10 @@ class Checkpoints:
         known = {segment.number: segment for segment in stored}
         return [known.get(number, Segment(number)) for number in range(run.segments)]
 
-    def places(self, run: Run) -> list[Place]:
-        return [rows.load(Place, row) for row in self._rows(f"{run.epoch}/{rows.SHARD}/")]
+    def places(self, run: Run) -> list[ShardProgress]:
+        return [rows.load(ShardProgress, row) for row in self._rows(f"{run.epoch}/{rows.SHARD}/")]
 
-    def begin(self, run: Run, places: list[Place]) -> None:
+    def begin(self, run: Run, places: list[ShardProgress]) -> None:
         """Store the beginning of a new copy. Its row `run` is stored last, since it makes the others valid."""
         for place in places:
             self.note_place(run, place)
@@ -103,7 +103,7 @@ class Checkpoints:
     def note_segment(self, run: Run, segment: Segment) -> None:
         self._note(rows.segment_row(run.epoch, run.phase, segment.number), rows.dump(segment))
 
-    def note_place(self, run: Run, place: Place) -> None:
+    def note_place(self, run: Run, place: ShardProgress) -> None:
         self._note(rows.shard_row(run.epoch, place.shard), rows.dump(place))
 
     def forget_place(self, run: Run, shard: str) -> None:

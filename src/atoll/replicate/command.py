@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from atoll.client.endpoint import DEFAULT_URL, Place, locate
+from atoll.client.endpoint import DEFAULT_URL, Location, locate
 from atoll.client.failures import Misconfigured
 from atoll.client.options import add_ca_bundle
 from atoll.options import Refused, number
@@ -45,23 +45,27 @@ def add(parser: argparse.ArgumentParser) -> None:
         )  # fmt: skip
         parser.add_argument(f"{option}-region", default="", metavar="REGION", help=f"the region of a {end} URL")
         parser.add_argument(f"{option}-profile", default="", metavar="NAME", help=f"the AWS profile for the {end}")
-    parser.add_argument("--from-streams", default="", metavar="URL", help="the source's streams, if at another URL")
+    parser.add_argument(
+        "--from-streams", default="", metavar="URL", help="the URL of the source's streams, if it differs"
+    )
     add_ca_bundle(parser)
     parser.add_argument("--table", required=True, metavar="NAME", help="the table")
-    parser.add_argument("--to-table", default="", metavar="NAME", help="its name at the target (default: the same)")
+    parser.add_argument(
+        "--to-table", default="", metavar="NAME", help="the table's name at the target (default: the same)"
+    )
     parser.add_argument("--checkpoint-table", default="", metavar="NAME",
                         help="the target's table for checkpoints (default: atoll-replicate-NAME)")  # fmt: skip
-    parser.add_argument("--segments", default="4", metavar="N", help="parallel scans (default: 4)")
-    parser.add_argument("--read-rate", default="", metavar="UNITS", help="read units per second at most (default: any)")
-    parser.add_argument("--write-rate", default="", metavar="UNITS", help="write units per second (default: any)")
+    parser.add_argument("--segments", default="4", metavar="N", help="the number of parallel scans (default: 4)")
+    parser.add_argument("--read-rate", default="", metavar="UNITS", help="the maximum read units per second")
+    parser.add_argument("--write-rate", default="", metavar="UNITS", help="the maximum write units per second")
     parser.add_argument("--enable-stream", action="store_true", help="enable the source's stream if it has none")
     parser.add_argument("--overwrite", action="store_true",
-                        help="copy again over the items of the target; delete those that the source lacks")  # fmt: skip
+                        help="copy anew, over the target's items, and delete those that the source lacks")  # fmt: skip
     parser.add_argument("--stop-on-gap", action="store_true",
-                        help="fail if records were trimmed unread, instead of copying again")  # fmt: skip
+                        help="fail if records were trimmed before they were read, instead of copying anew")  # fmt: skip
     parser.add_argument("--once", action="store_true", help="end when the target has caught up")
     parser.add_argument("--verify", action="store_true",
-                        help="compare both tables and print differences; with --once, afterwards")  # fmt: skip
+                        help="compare both tables and print differences; with --once, copy first")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print progress as JSON, one object a line")
     parser.set_defaults(run=run)
 
@@ -139,7 +143,7 @@ def _addresses(options: argparse.Namespace) -> dict[str, tuple[str, str, str, st
     return found
 
 
-def _place(option: str, given: str, region: str = "", profile: str = "") -> Place:
+def _place(option: str, given: str, region: str = "", profile: str = "") -> Location:
     try:
         return locate(given, region, profile)
     except Misconfigured as error:

@@ -19,7 +19,7 @@ from atoll.replicate.crew import Pauses, crew
 from atoll.replicate.failures import CallFailed, Failed
 from atoll.replicate.lineage import Lineage
 from atoll.replicate.progress import Counters
-from atoll.replicate.state import Place
+from atoll.replicate.state import ShardProgress
 from atoll.replicate.stream import EXPIRED, Page, Record, Stream, last_of, written_ms
 from atoll.replicate.writing import Request, Writer, deletion, put
 
@@ -44,7 +44,7 @@ TICK_S = 0.2
 class Reader:
     """The state of reading a shard."""
 
-    place: Place
+    place: ShardProgress
     iterator: str | None = None
     quiet: int = 0
     """The number of consecutive pages with no or few new records."""
@@ -90,7 +90,7 @@ class Follower:
     def follow(
         self,
         lineage: Lineage,
-        note: Callable[[Place], None],
+        note: Callable[[ShardProgress], None],
         forget: Callable[[str], None],
         tick: Callable[[], None],
         *,
@@ -166,7 +166,7 @@ class Follower:
             if name not in busy and reader.due_ns <= now_ns:
                 self._running[pool.submit(self._step, reader)] = name
 
-    def _collect(self, lineage: Lineage, note: Callable[[Place], None]) -> None:
+    def _collect(self, lineage: Lineage, note: Callable[[ShardProgress], None]) -> None:
         """Wait until a task ends or one is due, and take over the results."""
         if self._running:
             finished, _ = wait(self._running, timeout=TICK_S, return_when=FIRST_COMPLETED)
@@ -179,14 +179,14 @@ class Follower:
         if delay_s > 0:
             self._pauses(min(delay_s, TICK_S))
 
-    def _finish(self, lineage: Lineage, note: Callable[[Place], None]) -> None:
+    def _finish(self, lineage: Lineage, note: Callable[[ShardProgress], None]) -> None:
         """Take over the results of the last tasks that succeeded, after all have ended."""
         for future, name in self._running.items():
             if not future.cancelled() and future.exception() is None:
                 self._take(name, future.result(), lineage, note)
         self._running.clear()
 
-    def _take(self, name: str, reader: Reader, lineage: Lineage, note: Callable[[Place], None]) -> None:
+    def _take(self, name: str, reader: Reader, lineage: Lineage, note: Callable[[ShardProgress], None]) -> None:
         before = self._readers[name].place
         lineage.advance(reader.place)
         if reader.place.after != before.after or reader.place.done or _idle_ms(reader) > IDLE_NOTED_MS:
@@ -232,7 +232,7 @@ def _idle_ms(reader: Reader) -> int:
     return reader.place.read_ms - reader.noted_ms
 
 
-def _advanced(place: Place, page: Page, begun_ms: int) -> Place:
+def _advanced(place: ShardProgress, page: Page, begun_ms: int) -> ShardProgress:
     done = page.next is None
     if not page.records:
         return replace(place, read_ms=begun_ms, done=done)

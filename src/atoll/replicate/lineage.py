@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from atoll.replicate.failures import Failed, Gap
-from atoll.replicate.state import Place
+from atoll.replicate.state import ShardProgress
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Shard:
 
 
 class Lineage:
-    def __init__(self, places: Iterable[Place]) -> None:
+    def __init__(self, places: Iterable[ShardProgress]) -> None:
         self.places = {place.shard: place for place in places}
 
     def update(self, listed: Iterable[Shard]) -> list[str]:
@@ -50,16 +50,16 @@ class Lineage:
     def _add(self, shard: Shard, shards: dict[str, Shard]) -> None:
         if shard.parent is not None and shard.parent not in self.places and shard.parent not in shards:
             raise Gap(f"the shard {shard.parent}, the parent of {shard.id}, was trimmed before it was read")
-        self.places[shard.id] = Place(shard.id, shard.parent, start=shard.start)
+        self.places[shard.id] = ShardProgress(shard.id, shard.parent, start=shard.start)
 
-    def ready(self) -> Iterator[Place]:
+    def ready(self) -> Iterator[ShardProgress]:
         """The places of the shards that can be read: those that are not done and whose parents are."""
         for place in self.places.values():
             parent = self.places.get(place.parent or "")
             if not place.done and (parent is None or parent.done):
                 yield place if parent is None or place.read_ms else replace(place, read_ms=parent.read_ms)
 
-    def advance(self, place: Place) -> None:
+    def advance(self, place: ShardProgress) -> None:
         self.places[place.shard] = place
 
     @property

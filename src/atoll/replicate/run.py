@@ -18,7 +18,7 @@ from atoll.replicate.following import POLL_S, THREADS, Follower
 from atoll.replicate.lineage import Lineage, Shard
 from atoll.replicate.pacing import Rate
 from atoll.replicate.progress import Counters, Display
-from atoll.replicate.state import Place, Run, Segment
+from atoll.replicate.state import Run, Segment, ShardProgress
 from atoll.replicate.stream import Stream
 from atoll.replicate.tables import Description
 from atoll.replicate.verifying import Difference
@@ -209,13 +209,13 @@ class Replication:
         self._checkpoints.begin(run, self._positions(Stream(self._source, arn)))
         return run
 
-    def _positions(self, stream: Stream) -> list[Place]:
+    def _positions(self, stream: Stream) -> list[ShardProgress]:
         """A place in each shard, such that all records made from now on come after it."""
         # A stream that was just enabled may have no shards yet.
         shards = tables.wait_for(self._source, "the stream to have shards", lambda: stream.listed()[0] or None)
         now_ms = self._clock.now_ms()
 
-        def position(shard: Shard) -> Place:
+        def position(shard: Shard) -> ShardProgress:
             return stream.present_end(shard, now_ms)
 
         with crew(THREADS, self._pauses) as pool:
@@ -269,7 +269,7 @@ class Replication:
     def _follow(self, run: Run, follower: Follower) -> None:
         self._display.say("following the stream")
 
-        def note(place: Place) -> None:
+        def note(place: ShardProgress) -> None:
             self._checkpoints.note_place(run, place)
 
         def forget(shard: str) -> None:

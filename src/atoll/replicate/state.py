@@ -6,7 +6,7 @@ A row's key is `table`, the name of the target table, and `row`:
     run                     `epoch` and the members of `Run`; absent before the first copy
     EPOCH/copy/000003       a segment of the scan of the source: `last_key` (absent at first), `done`, `items`
     EPOCH/prune/000003      a segment of the scan of the target that looks for items to delete
-    EPOCH/shard/ID          a shard: the members of `Place`
+    EPOCH/shard/ID          a shard: the members of `ShardProgress`
 
 A new copy has a new epoch, so replacing the row `run` replaces all state at once. Rows of older epochs are deleted
 later.
@@ -58,7 +58,7 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ShardProgress:
     """The progress of applying a shard of the source's stream to the target."""
 
     shard: str
@@ -82,14 +82,14 @@ def shard_row(epoch: str, shard: str) -> str:
     return f"{epoch}/{SHARD}/{shard}"
 
 
-def dump(state: Run | Segment | Place) -> Item:
+def dump(state: Run | Segment | ShardProgress) -> Item:
     """The attributes of a row, without its key."""
     values = {one.name: getattr(state, one.name) for one in fields(state)}
     return {name: _value(value) for name, value in values.items() if value is not None}
 
 
 def load(kind: type[Any], row: Item) -> Any:
-    """A `Run`, `Segment` or `Place`. Raises Failed if the row holds none."""
+    """A `Run`, `Segment` or `ShardProgress`. Raises Failed if the row holds none."""
     known = {one.name for one in fields(kind)}
     found = {name: _parsed(value) for name, value in row.items() if name in known}
     missing = {one.name for one in fields(kind) if one.default is MISSING} - found.keys()

@@ -17,7 +17,7 @@ from atoll.client.failures import NOT_FOUND
 from atoll.replicate.ends import End
 from atoll.replicate.failures import CallFailed, Failed, Gap
 from atoll.replicate.lineage import Shard
-from atoll.replicate.state import Place
+from atoll.replicate.state import ShardProgress
 
 TRIMMED = "TrimmedDataAccessException"
 EXPIRED = "ExpiredIteratorException"
@@ -68,7 +68,7 @@ class Stream:
 
     # Iterators
 
-    def open(self, place: Place, now_ms: int) -> str:
+    def open(self, place: ShardProgress, now_ms: int) -> str:
         """An iterator at the place. Raises Gap if the records after it are known to be trimmed."""
         if place.after is not None:
             return self._iterator(place.shard, "AFTER_SEQUENCE_NUMBER", place.after)
@@ -102,10 +102,10 @@ class Stream:
 
     # The position at which a copy begins
 
-    def present_end(self, shard: Shard, now_ms: int) -> Place:
+    def present_end(self, shard: Shard, now_ms: int) -> ShardProgress:
         """The place after the shard's last record. Its records are read but not applied: a scan that begins now sees
         their changes. Stopping early is safe: the remaining records are applied again."""
-        begin = Place(shard.id, shard.parent, start=shard.start, read_ms=now_ms, done=shard.closed)
+        begin = ShardProgress(shard.id, shard.parent, start=shard.start, read_ms=now_ms, done=shard.closed)
         if shard.closed:
             return begin
         iterator: str | None = None if shard.start is None else self._start_or_none(shard.id, shard.start)

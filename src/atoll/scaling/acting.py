@@ -27,7 +27,7 @@ from atoll.errors import ApiError
 from atoll.scaling import activities, decision, policies, runs, store, targets, tracking
 from atoll.scaling.decision import Decision
 from atoll.scaling.store import CLAMP, FOLLOW, RUN, Work
-from atoll.scaling.targets import Activity, Id, Policy, Running, Target
+from atoll.scaling.targets import Activity, Id, Policy, Running, ScalableTarget
 from atoll.storage.engine import Snapshot, Transaction
 
 Update = Callable[[Region, dict[str, Any]], Awaitable[Any]]
@@ -44,7 +44,7 @@ BUSY = frozenset({"ResourceInUseException", "ThrottlingException", "InternalServ
 class _View:
     """The state that a decision is based on."""
 
-    target: Target
+    target: ScalableTarget
     table: Table
     units: int
 
@@ -147,7 +147,7 @@ class Scaling:
         key = store.add_activity(tx, begun)
         self._look(tx, replace(target, running=replace(running, activity=key)))
 
-    def _look(self, tx: Transaction, target: Target) -> None:
+    def _look(self, tx: Transaction, target: ScalableTarget) -> None:
         """End the target's running change if its table is ACTIVE; otherwise check again later."""
         running, now_ms = target.running, self._region.clock.now_ms()
         table = policies.find_table(self._region, tx, target.id.table_name)

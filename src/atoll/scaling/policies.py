@@ -12,7 +12,7 @@ from atoll.alarms.alarm import INSUFFICIENT_DATA
 from atoll.database.region import Region
 from atoll.database.schema import Table
 from atoll.scaling import store, tracking
-from atoll.scaling.targets import NAMESPACE, Id, Policy, Target
+from atoll.scaling.targets import NAMESPACE, Id, Policy, ScalableTarget
 from atoll.storage.engine import Snapshot, Transaction
 
 SERVICE = "autoscaling"
@@ -84,7 +84,7 @@ def delete(tx: Transaction, policy: Policy, now_ms: int) -> None:
     store.delete_policy(tx, policy)
 
 
-def deregister(tx: Transaction, target: Target, now_ms: int) -> None:
+def deregister(tx: Transaction, target: ScalableTarget, now_ms: int) -> None:
     """Delete a target with its policies and scheduled actions."""
     for policy in list(store.policies(tx, *target.id)):
         delete(tx, policy, now_ms)

@@ -16,7 +16,7 @@ from atoll.database.region import Region
 from atoll.database.schema import PROVISIONED, Table
 from atoll.scaling import policies, store, targets
 from atoll.scaling.store import CLAMP
-from atoll.scaling.targets import WRITE, Id, Policy, Target
+from atoll.scaling.targets import WRITE, Id, Policy, ScalableTarget
 from atoll.storage.engine import Snapshot, Transaction
 
 Settings = dict[str, Any]
@@ -91,7 +91,7 @@ def apply(tx: Transaction, region: Region, table: str, change: Scale, now_ms: in
             policies.deregister(tx, old, now_ms)
         return
     if old is None:
-        store.add_target(tx, Target(*id_, change.least, change.most, uuid.uuid4().hex, now_ms))
+        store.add_target(tx, ScalableTarget(*id_, change.least, change.most, uuid.uuid4().hex, now_ms))
     else:
         store.save_target(tx, replace(old, least=change.least, most=change.most))
     name = change.policy or default_name(id_)

@@ -13,7 +13,7 @@ from atoll.database.region import Region
 from atoll.scaling import activities, schedules, store
 from atoll.scaling.decision import Bounds
 from atoll.scaling.store import CLAMP, Work
-from atoll.scaling.targets import Activity, ScheduledAction, Target
+from atoll.scaling.targets import Activity, ScalableTarget, ScheduledAction
 from atoll.storage.engine import Transaction
 
 
@@ -44,7 +44,7 @@ def run(region: Region, work: Work, now_ms: int, tx: Transaction) -> None:
         store.save_action(tx, replace(action, due_ms=due_ms), action)
 
 
-def _apply(tx: Transaction, target: Target, action: ScheduledAction, now_ms: int) -> None:
+def _apply(tx: Transaction, target: ScalableTarget, action: ScheduledAction, now_ms: int) -> None:
     least = target.least if action.least is None else action.least
     most = target.most if action.most is None else action.most
     told = activities.bounds_described(action.least, action.most)

@@ -22,7 +22,7 @@ from atoll import limits
 from atoll.database import documents
 from atoll.database import format as fmt
 from atoll.database.records import build, plain
-from atoll.scaling.targets import Activity, Id, Policy, ScheduledAction, Target
+from atoll.scaling.targets import Activity, Id, Policy, ScalableTarget, ScheduledAction
 from atoll.storage.engine import Snapshot, Transaction
 
 TARGET, NUMBER, POLICY, ACTION = "scalable-target", "target-number", "scaling-policy", "scheduled-action"
@@ -40,33 +40,33 @@ TRIMMED = 3
 # Targets
 
 
-def target(snapshot: Snapshot, id_: Id) -> Target | None:
-    found: Target | None = build(Target, documents.get(snapshot, TARGET, *id_))
+def target(snapshot: Snapshot, id_: Id) -> ScalableTarget | None:
+    found: ScalableTarget | None = build(ScalableTarget, documents.get(snapshot, TARGET, *id_))
     return found
 
 
-def target_of(snapshot: Snapshot, number: str) -> Target | None:
+def target_of(snapshot: Snapshot, number: str) -> ScalableTarget | None:
     found = documents.get(snapshot, NUMBER, number)
     return None if found is None else target(snapshot, Id(*found))
 
 
-def targets(snapshot: Snapshot, *names: str, after: tuple[str, ...] | None = None) -> Iterator[Target]:
+def targets(snapshot: Snapshot, *names: str, after: tuple[str, ...] | None = None) -> Iterator[ScalableTarget]:
     """Targets in the order of their ids; `names` are a resource, or empty."""
     for stored in documents.listed(snapshot, TARGET, *names, after=after):
-        yield build(Target, stored)
+        yield build(ScalableTarget, stored)
 
 
-def save_target(tx: Transaction, new: Target) -> None:
+def save_target(tx: Transaction, new: ScalableTarget) -> None:
     documents.put(tx, plain(new), TARGET, *new.id)
 
 
-def add_target(tx: Transaction, new: Target) -> None:
+def add_target(tx: Transaction, new: ScalableTarget) -> None:
     _count(tx, TARGET, 1)
     documents.put(tx, list(new.id), NUMBER, new.number)
     save_target(tx, new)
 
 
-def delete_target(tx: Transaction, old: Target) -> None:
+def delete_target(tx: Transaction, old: ScalableTarget) -> None:
     _count(tx, TARGET, -1)
     documents.delete(tx, NUMBER, old.number)
     documents.delete(tx, LATEST, *old.id)
@@ -225,6 +225,6 @@ def forget(tx: Transaction, done: Work) -> None:
     documents.delete(tx, DUE, _time(done.due_ms), done.what, *done.id, done.name)
 
 
-def members(record: Target | Policy | ScheduledAction) -> dict[str, Any]:
+def members(record: ScalableTarget | Policy | ScheduledAction) -> dict[str, Any]:
     """The members that name a target in every answer."""
     return {"ServiceNamespace": "dynamodb", "ResourceId": record.resource, "ScalableDimension": record.dimension}

@@ -112,7 +112,7 @@ class Scaled:
 
 
 @dataclass(frozen=True)
-class Target(Scaled):
+class ScalableTarget(Scaled):
     least: int
     most: int
     number: str
@@ -134,7 +134,7 @@ class Target(Scaled):
         """The resource part of its ARN."""
         return f"scalable-target/{self.number}"
 
-    def ended(self, now_ms: int) -> Target:
+    def ended(self, now_ms: int) -> ScalableTarget:
         """The target after its running change has ended, which begins a cooldown."""
         running = self.running
         if running is None:

@@ -22,7 +22,7 @@ from typing import Any
 
 from atoll.errors import identities as texts
 from atoll.security.policies import document
-from atoll.security.policies.decision import Attached, Policies, Source
+from atoll.security.policies.decision import Attached, Policies, PolicyKind
 from atoll.security.policies.document import Kind, Malformed, Policy
 from atoll.security.policies.principals import Principal
 
@@ -176,10 +176,10 @@ def read(documents: Iterable[Mapping[str, Any]], default: str) -> Directory:
 def _account(number: str, sections: Mapping[str, Any]) -> Account:
     named = {}
     for name, given in {**MANAGED, **sections.get("policies", {})}.items():
-        named[name] = Attached(Source.IDENTITY, name, _parsed(given, f"policies.{name}", Kind.IDENTITY))
+        named[name] = Attached(PolicyKind.IDENTITY, name, _parsed(given, f"policies.{name}", Kind.IDENTITY))
     reader = _Reader(number, named)
     control = [_list(sections.get("control_policies", []), "control_policies")]
-    levels = tuple(reader.policies(level, "control_policies", Source.CONTROL) for level in control if level)
+    levels = tuple(reader.policies(level, "control_policies", PolicyKind.CONTROL) for level in control if level)
     groups = {
         name: reader.group(_table(row, f"groups.{name}"), f"groups.{name}")
         for name, row in sections.get("groups", {}).items()
@@ -201,13 +201,13 @@ class _Reader:
     account: str
     named: Mapping[str, Attached]
 
-    def policies(self, given: Any, place: str, source: Source = Source.IDENTITY) -> tuple[Attached, ...]:
+    def policies(self, given: Any, place: str, source: PolicyKind = PolicyKind.IDENTITY) -> tuple[Attached, ...]:
         return tuple(
-            self.policy(one, place if source is not Source.IDENTITY else f"{place}, policy {number}", source)
+            self.policy(one, place if source is not PolicyKind.IDENTITY else f"{place}, policy {number}", source)
             for number, one in enumerate(_list(given, place), start=1)
         )
 
-    def policy(self, given: Any, place: str, source: Source) -> Attached:
+    def policy(self, given: Any, place: str, source: PolicyKind) -> Attached:
         if isinstance(given, str) and not given.lstrip().startswith("{"):
             found = self.named.get(re.sub(r"arn:aws:iam::(aws|\d{12}):policy/", "", given))
             if found is None:
@@ -218,7 +218,7 @@ class _Reader:
     def boundary(self, row: Mapping[str, Any], place: str) -> tuple[Attached, ...] | None:
         if "boundary" not in row:
             return None
-        return (self.policy(row["boundary"], f"{place}, boundary", Source.BOUNDARY),)
+        return (self.policy(row["boundary"], f"{place}, boundary", PolicyKind.BOUNDARY),)
 
     def group(self, row: Mapping[str, Any], place: str) -> tuple[Attached, ...]:
         _members(row, place, "policies")

@@ -23,7 +23,7 @@ from atoll.security import directory as directories
 from atoll.security.credentials import Credential, CredentialsSource
 from atoll.security.directory import BadDirectory, Directory
 from atoll.security.policies import document
-from atoll.security.policies.decision import Attached, Narrowed, Policies, Source
+from atoll.security.policies.decision import Attached, Narrowed, Policies, PolicyKind
 from atoll.security.policies.document import Kind
 from atoll.security.policies.principals import Principal, root
 from atoll.security.sessions import BadToken, Session, Tokens, load_key
@@ -256,6 +256,6 @@ class Identities:
 
     def _session_policy(self, given: str, account: str) -> Attached | None:
         if given.startswith("{"):
-            return Attached(Source.SESSION, "session policy", document.parse(document.loads(given), Kind.IDENTITY))
+            return Attached(PolicyKind.SESSION, "session policy", document.parse(document.loads(given), Kind.IDENTITY))
         found = self.directory.account(account).policies.get(given)
-        return None if found is None else found._replace(source=Source.SESSION)
+        return None if found is None else found._replace(source=PolicyKind.SESSION)

@@ -25,14 +25,16 @@ def add(parser: argparse.ArgumentParser) -> None:
         "Comparisons are =, <, <=, >, >=, between ... and ..., and begins_with."
     )
     parser.add_argument("table", metavar="TABLE")
-    parser.add_argument("condition", metavar="CONDITION", help="the key condition, with values in it")
+    parser.add_argument("condition", metavar="CONDITION", help="the key condition; values are literals")
     parser.add_argument("--index", default="", metavar="NAME", help="query this index")
-    parser.add_argument("--filter", default="", metavar="CONDITION", help="print only items that meet this, too")
+    parser.add_argument(
+        "--filter", default="", metavar="CONDITION", help="print only items that match this condition, too"
+    )
     parser.add_argument("--select", default="", metavar="NAME,...", help="print only these attributes")
     parser.add_argument("--limit", default="", metavar="N", help="print at most this many items")
     parser.add_argument("--reverse", action="store_true", help="begin with the greatest sort key")
     parser.add_argument("--consistent", action="store_true", help="read consistently")
-    parser.add_argument("--count", action="store_true", help="print only how many items there are")
+    parser.add_argument("--count", action="store_true", help="print only the number of items")
     add_output(parser)
     add_endpoint(parser)
     parser.set_defaults(run=ending(_run))

@@ -19,7 +19,7 @@ PAGE = 20
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.description = "List the tables of an endpoint, or the keys and indexes of those that are named."
-    parser.add_argument("tables", nargs="*", metavar="TABLE", help="a table; none: all tables")
+    parser.add_argument("tables", nargs="*", metavar="TABLE", help="a table (default: all tables)")
     parser.add_argument("--output", choices=[form for form in FORMS if form != "dynamodb"], default="",
                         help="table (default on a terminal), json (DescribeTable's, in lines), or csv")  # fmt: skip
     add_endpoint(parser)

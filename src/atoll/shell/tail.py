@@ -29,7 +29,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("table", metavar="TABLE")
     parser.add_argument(
         "--from", dest="start", choices=list(_STARTS), default="latest",
-        help="where to begin: at the next change (default), or at the oldest in the stream",
+        help="begin with the next change (default), or with the oldest one in the stream",
     )  # fmt: skip
     parser.add_argument("--once", action="store_true", help="end when there are no more changes")
     parser.add_argument(

@@ -12,7 +12,7 @@ from sortedcontainers import SortedDict
 from atoll.storage.buffer import Buffer
 from atoll.storage.engine import Long, Size, Snapshot, T, Transaction
 
-State = tuple[SortedDict, dict[bytes, int], dict[bytes, int]]
+MemoryState = tuple[SortedDict, dict[bytes, int], dict[bytes, int]]
 """The rows, numbers and tallies."""
 
 
@@ -72,12 +72,12 @@ class MemoryEngine:
     async def close(self) -> None:
         """Does nothing."""
 
-    def snapshot(self) -> State:
+    def snapshot(self) -> MemoryState:
         """Copy the whole store, for `restore`."""
         now = self._now
         return now.rows.copy(), now.numbers.copy(), now.tallies.copy()
 
-    def restore(self, state: State) -> None:
+    def restore(self, state: MemoryState) -> None:
         """Reset the store to the state that `snapshot` returned. A state can be restored many times."""
         now, (rows, numbers, tallies) = self._now, state
         now.rows, now.numbers, now.tallies = rows.copy(), numbers.copy(), tallies.copy()

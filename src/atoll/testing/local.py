@@ -29,7 +29,7 @@ from atoll.faults.rule import Rule
 from atoll.node import Node
 from atoll.replication.faults import LinkFaults
 from atoll.storage.memory import MemoryEngine
-from atoll.storage.memory import State as Rows
+from atoll.storage.memory import MemoryState as Rows
 from atoll.templates import declarations
 from atoll.templates.declarations import Declarations
 from atoll.templates.documents import BadTemplate

@@ -27,8 +27,8 @@ from isal import igzip
 
 from atoll.capacity.units import index_write_units, write_units
 from atoll.database import long, writes
-from atoll.database.format import Row
 from atoll.database.region import Region
+from atoll.database.rows import Row
 from atoll.database.schema import Table
 from atoll.database.writes import UNCHANGED, Decision, Outcome, Put, Write
 from atoll.errors import ApiError, ConditionFailed
@@ -53,7 +53,7 @@ from atoll.transfer.bulk import (
 )
 from atoll.transfer.exports import FILE_BYTES, file_name
 from atoll.transfer.jobs import COMPLETED, FAILED
-from atoll.transfer.sources import Batch, Reading, Record
+from atoll.transfer.sources import ImportBatch, Reading, Record
 from atoll.versions import Stamp
 
 _log = logging.getLogger(__name__)
@@ -231,7 +231,7 @@ class _Effects:
         self.lines.setdefault(ERROR, []).append(line)
 
 
-def _store(tx: Transaction, region: Region, one: Bulk, batch: Batch, stamp: Stamp) -> bool:
+def _store(tx: Transaction, region: Region, one: Bulk, batch: ImportBatch, stamp: Stamp) -> bool:
     """Put the items of the records; returns whether the operation is as it was."""
     if operations.find(tx, one.id) != one:
         return False

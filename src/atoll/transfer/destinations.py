@@ -38,7 +38,7 @@ from atoll.database.destination import (
 )
 from atoll.database.health import DESTINATIONS
 from atoll.database.log import cursor
-from atoll.database.log.cursor import Batch, Scope
+from atoll.database.log.cursor import ChangeBatch, Scope
 from atoll.database.log.rows import ChangeRow
 from atoll.database.region import Region
 from atoll.database.schema import Table
@@ -83,6 +83,8 @@ class Sender:
         self._running: dict[Key, asyncio.Task[bool]] = {}
         self._resting: set[Key] = set()
         """Those that failed, for some time."""
+        self._failing: set[Key] = set()
+        """Those whose last attempt failed."""
         self._woken = asyncio.Event()
         self._stopping = False
         self.is_active = False
@@ -98,7 +100,7 @@ class Sender:
             try:
                 if await self._region.engine.lease():
                     await self._begin(self._resting)
-                if not self._resting:
+                if not self._failing:
                     health.resolve(DESTINATIONS)
             except Exception as error:
                 health.failing(DESTINATIONS, error)
@@ -134,6 +136,7 @@ class Sender:
         """Let each destination that is on go on, but for some; returns their tasks."""
         found = await self._region.read(self._destinations)
         self.is_active = bool(found)
+        self._failing &= {(table.id, destination.stream) for table, destination in found}
         tasks = []
         for table, destination in found:
             key = table.id, destination.stream
@@ -151,9 +154,11 @@ class Sender:
         error = None if task.cancelled() else task.exception()
         if isinstance(error, Exception):
             self._region.health.failing(DESTINATIONS, error)
+            self._failing.add(key)
             self._resting.add(key)
             asyncio.get_running_loop().call_later(RETRY_S, self._resting.discard, key)
-        else:
+        elif not task.cancelled():
+            self._failing.discard(key)
             self._resting.discard(key)
 
     async def _catch_up(self, key: Key) -> bool:
@@ -223,7 +228,7 @@ class Sender:
         """Send the next changes; returns whether these were all."""
         scope = Scope(table.log_space)
 
-        def read(snapshot: Snapshot) -> Batch | None:
+        def read(snapshot: Snapshot) -> ChangeBatch | None:
             position = destination_positions.find(snapshot, table.id, destination.stream)
             return None if position is None else cursor.read(snapshot, scope, position, RECORDS, PIECE_BYTES)
 
@@ -260,7 +265,7 @@ class Sender:
             wait_s *= 2
         raise Unsent(f"{destination.stream} throttles")
 
-    def _store(self, tx: Transaction, table: Table, destination: Destination, batch: Batch) -> None:
+    def _store(self, tx: Transaction, table: Table, destination: Destination, batch: ChangeBatch) -> None:
         found = self._region.catalog.find(tx, table.name)
         if found is not None and found.id == table.id:
             destination_positions.put(tx, table.id, destination.stream, batch.cursor)
@@ -270,7 +275,7 @@ class Sender:
         return Data(partition, orjson.dumps(record(self._region.name, table.name, destination.precision, change)))
 
 
-def _units(records: Sequence[Data], batch: Batch) -> list[float]:
+def _units(records: Sequence[Data], batch: ChangeBatch) -> list[float]:
     """The units of change data capture of each record that was sent: a unit for each KB of the greater image."""
     return [
         write_units(max(change.old_size, change.new_size))

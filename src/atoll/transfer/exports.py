@@ -313,7 +313,7 @@ async def _items(
     if piece is None:
         return _Collected(copy, position, b"", 0, 0, False, lost=True)
 
-    def merge(tx: Transaction, stamp: Stamp) -> tuple[Copy, moment.State] | None:
+    def merge(tx: Transaction, stamp: Stamp) -> tuple[Copy, moment.PastItems] | None:
         if copies.is_elsewhere(tx, copy):
             return None
         assert copy.position is not None
@@ -341,9 +341,9 @@ async def _changes(
 ) -> _Collected | None:
     """The next items that changed in the window."""
     assert export.from_ms is not None and export.to_ms is not None
-    window = changes.Window(export.from_ms, export.to_ms)
+    window = changes.ExportWindow(export.from_ms, export.to_ms)
 
-    def collect(tx: Transaction, stamp: Stamp) -> tuple[Copy, changes.Batch] | None:
+    def collect(tx: Transaction, stamp: Stamp) -> tuple[Copy, changes.ExportBatch] | None:
         if copies.is_elsewhere(tx, copy):
             return None
         batch = changes.collect(tx, copy.space, copy.source, position, window)

@@ -24,7 +24,7 @@ from atoll.storage.engine import Transaction
 from atoll.transfer.buckets import Buckets, NoSuchBucket, Unreachable, no_such_bucket
 from atoll.transfer.jobs import COMPLETED, FAILED, JobDocuments, ReadingJob
 from atoll.transfer.parsing import CSV
-from atoll.transfer.sources import Batch, Format, Reading, Record
+from atoll.transfer.sources import Format, ImportBatch, Reading, Record
 from atoll.versions import Stamp
 
 _log = logging.getLogger(__name__)
@@ -167,7 +167,7 @@ def _make_table(tx: Transaction, region: Region, one: Import, now_ms: int) -> bo
     return True
 
 
-def _store(tx: Transaction, region: Region, one: Import, batch: Batch, stamp: Stamp) -> Import | None:
+def _store(tx: Transaction, region: Region, one: Import, batch: ImportBatch, stamp: Stamp) -> Import | None:
     """Store the records; returns the import then, or None if another process has gone on with it."""
     if find(tx, one.id) != one:
         return None

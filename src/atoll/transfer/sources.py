@@ -79,7 +79,7 @@ class Record(NamedTuple):
     """The reason why there is no image."""
 
 
-class Batch(NamedTuple):
+class ImportBatch(NamedTuple):
     records: list[Record]
     position: Position
     """The position after them."""
@@ -120,7 +120,7 @@ class Reading:
         self.position = position
         """Behind the last batch that was returned."""
         self._read_to = position
-        self._ahead: asyncio.Task[Batch] | None = None
+        self._ahead: asyncio.Task[ImportBatch] | None = None
         self._buckets = buckets
         self._bucket = bucket
         done = position.key if position.lines == ALL else None
@@ -129,7 +129,7 @@ class Reading:
         self._format = format_
         self._object: _Object | None = None
 
-    async def batch(self, table: Table) -> Batch:
+    async def batch(self, table: Table) -> ImportBatch:
         ahead, self._ahead = self._ahead, None
         batch = await (self._read(table) if ahead is None else ahead)
         self.position = batch.position
@@ -142,14 +142,14 @@ class Reading:
         if self._ahead is not None:
             self._ahead.cancel()
 
-    async def _read(self, table: Table) -> Batch:
+    async def _read(self, table: Table) -> ImportBatch:
         records: list[Record] = []
         size = load = 0
         while len(records) < RECORDS and load < PIECE_BYTES:
             current = self._object
             if current is None:
                 if not self._left:
-                    return Batch(records, self._read_to, size, self._done_bytes, True)
+                    return ImportBatch(records, self._read_to, size, self._done_bytes, True)
                 current = self._object = self._opened(self._left.popleft())
                 load += OBJECT_LOAD
             if not current.lines:
@@ -178,7 +178,7 @@ class Reading:
                 await asyncio.sleep(0)
             self._read_to = Position(current.key, ALL if self._object is None else current.done, current.records)
         read = self._done_bytes + (self._object.read if self._object is not None else 0)
-        return Batch(records, self._read_to, size, read, False)
+        return ImportBatch(records, self._read_to, size, read, False)
 
     def _opened(self, found: Object) -> _Object:
         done = self._read_to if found.key == self._read_to.key else BEGINNING

@@ -5,8 +5,8 @@ everything that must survive a crash. It is stored after each outcome, never bef
 twice but never misses one. `decide` also takes the records gathered from `position` on; they can be read again.
 
     no record            Wait, or Advance over records that were filtered out, or to the end of the shard
-    a batch is due       Invoke; a batch is due when it is full, when its first record has waited for the batching
-                         window, or when no more records will come
+    a batch is due       Invoke; a batch is due when it is full, when its first record has waited for the time of the
+                         batching window, or when no more records will come
     it succeeded         the lane continues after the batch's last record
     it failed            retry later, after a delay that doubles each time; a bisected batch becomes two, each with all
                          its retries: `ends` has the last record of each pending batch
@@ -33,7 +33,7 @@ OK, FAILED = "OK", "PROBLEM: Function call failed"
 FIRST_RETRY_MS = 200
 LONGEST_RETRY_MS = 60_000
 
-# Skipped records are skipped again after a crash, so store the position only after this many.
+# After a crash, skipped records can be skipped again, so the position is stored only after this many.
 UNNOTED = 1_000
 
 
@@ -57,15 +57,15 @@ class Policy(Protocol):
 
 
 @dataclass(frozen=True)
-class Window:
-    """A tumbling window, open from its first invocation to its final one. Afterwards `start_ms` is the earliest start
-    of the next window: windows never go back."""
+class TumblingWindow:
+    """A tumbling window, open from its first invocation to its last one. Afterwards `start_ms` is the earliest start of
+    the next window, so no window starts before an earlier one."""
 
     start_ms: int
     state: Any = None
     open: bool = False
     early: bool = False
-    """The window ends early because its state is too large."""
+    """Whether the window ends early, because its state is too large."""
 
 
 @dataclass(frozen=True)
@@ -83,17 +83,17 @@ class Lane:
     due_ms: int = 0
     """The earliest time of the next attempt."""
     discarding: bool = False
-    """The batch has used up its retries."""
-    window: Window | None = None
+    """Whether the batch has used up its retries."""
+    window: TumblingWindow | None = None
     finished: bool = False
     result: str | None = None
     unhandled: bool = False
-    """The last attempt failed as a whole: the function did not report which records failed."""
+    """Whether the last attempt failed as a whole: the function did not report which records failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record that has passed the filters, as the function will see it."""
+    """A record that has passed the filters, in the form that the function gets."""
 
     sequence: int
     number: str
@@ -110,11 +110,11 @@ class Gathered:
     cursor: int
     """The next sequence number to read. Records below it are in `records`, or filtered out."""
     caught_up: bool
-    """No record exists at the cursor yet."""
+    """Whether no record exists at the cursor yet."""
     closed: bool = False
-    """The cursor is at the end of a closed shard: no record will follow."""
+    """Whether the cursor is at the end of a closed shard, so that no record will follow."""
     fenced: bool = False
-    """The cursor is at the fence: later records wait until the number of lanes has changed."""
+    """Whether the cursor is at the fence: later records wait until the number of lanes has changed."""
 
     @property
     def over(self) -> bool:
@@ -136,7 +136,7 @@ class Advance:
 @dataclass(frozen=True)
 class Invoke:
     records: Sequence[Record]
-    window: Window | None = None
+    window: TumblingWindow | None = None
     """The window with the state to pass to the function."""
     final: bool = False
 
@@ -190,7 +190,9 @@ def decide(policy: Policy, lane: Lane, gathered: Gathered, now_ms: int) -> Actio
     return _fresh(policy, records, gathered, window, now_ms)
 
 
-def _fresh(policy: Policy, records: Sequence[Record], gathered: Gathered, window: Window | None, now_ms: int) -> Action:
+def _fresh(
+    policy: Policy, records: Sequence[Record], gathered: Gathered, window: TumblingWindow | None, now_ms: int
+) -> Action:
     batch = _first_batch(policy, records)
     if len(batch) < min(len(gathered.records), policy.batch_size) or len(batch) == policy.batch_size or gathered.over:
         return Invoke(batch, window)
@@ -251,11 +253,11 @@ def _window_start(policy: Policy, lane: Lane, record: Record) -> int:
     return own if lane.window is None else max(own, lane.window.start_ms)
 
 
-def _window(policy: Policy, lane: Lane, first: Record) -> Window:
+def _window(policy: Policy, lane: Lane, first: Record) -> TumblingWindow:
     start_ms = _window_start(policy, lane, first)
     if lane.window is not None and lane.window.open and lane.window.start_ms == start_ms:
         return lane.window
-    return Window(start_ms, open=True)
+    return TumblingWindow(start_ms, open=True)
 
 
 def _closes(policy: Policy, lane: Lane, gathered: Gathered, records: Sequence[Record], now_ms: int) -> bool:
@@ -308,8 +310,8 @@ def discarded(lane: Lane, discard: Discard) -> Lane:
 
 
 def _first_failed(policy: Policy, records: Sequence[Record], response: Any) -> int | None:
-    """The index of the first record that failed, as the function reports it: the lowest counts. No list or an empty one
-    means success. An invalid report, or one that names an unknown record, means that all failed."""
+    """The index of the first record that failed by the function's report. No list or an empty one means that none
+    failed. An invalid report, or one that names an unknown record, means that all failed."""
     if not policy.report_failures or response is None:
         return None
     if not isinstance(response, dict):
@@ -338,7 +340,7 @@ def _succeeded(policy: Policy, lane: Lane, invoke: Invoke, response: Any) -> Lan
     return replace(lane, position=invoke.records[-1].sequence + 1, ends=lane.ends[1:])
 
 
-def _next_window(policy: Policy, invoke: Invoke, response: Any) -> Window:
+def _next_window(policy: Policy, invoke: Invoke, response: Any) -> TumblingWindow:
     assert invoke.window is not None
     if invoke.final:
         return _after_window(policy, invoke.window)
@@ -346,13 +348,13 @@ def _next_window(policy: Policy, invoke: Invoke, response: Any) -> Window:
     return replace(invoke.window, state=state, early=len(orjson.dumps(state)) > limits.WINDOW_STATE_BYTES)
 
 
-def _after_window(policy: Policy, window: Window) -> Window:
-    """A window that ended early may continue, with a new state."""
-    return Window(window.start_ms if window.early else window.start_ms + policy.tumbling_window_ms)
+def _after_window(policy: Policy, window: TumblingWindow) -> TumblingWindow:
+    """The window to use after this one has ended. If it ended early, it may continue with a new state."""
+    return TumblingWindow(window.start_ms if window.early else window.start_ms + policy.tumbling_window_ms)
 
 
 def _failed(policy: Policy, lane: Lane, records: Sequence[Record], invoke: Invoke, now_ms: int, *, whole: bool) -> Lane:
-    """Retry `records`. `whole`: the function failed, rather than report the first record that failed."""
+    """Retry `records`. `whole`: the function failed without a report of the records that failed."""
     attempts = lane.attempts + 1
     lane = replace(lane, result=FAILED, unhandled=whole)
     if records:

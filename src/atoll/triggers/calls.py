@@ -1,8 +1,8 @@
 """The interface for calling a function, the same for all kinds of functions, and the timeout of calls.
 
-A call blocks, so the caller runs it in a thread. It takes the event as JSON and returns a `BatchOutcome`. A fault of
-the function is an outcome, never an exception. A call always ends after its timeout, and when `close` is called. This
-module reads no clock: a timer thread ends a call that takes too long.
+A call blocks, so the caller runs it in a thread. It takes the event as JSON and returns a `BatchOutcome`; if the
+function fails, the outcome says so, and no exception is raised. A call always ends after its timeout, and when `close`
+is called. This module reads no clock: a timer thread ends a call that takes too long.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import orjson
 from atoll import limits
 from atoll.triggers.batches import BatchOutcome
 
+SHOWN_BYTES = 2_000
 STOPPING = "the server is stopping"
 
 
@@ -30,6 +31,12 @@ class Runner(Protocol):
 
 def failed(kind: str, message: str) -> BatchOutcome:
     return BatchOutcome(orjson.dumps({"errorMessage": message, "errorType": kind}), "Unhandled")
+
+
+def shown(outcome: BatchOutcome) -> str:
+    """The answer as the log shows it: functions choose its length."""
+    text = outcome.payload[:SHOWN_BYTES].decode(errors="replace")
+    return text if len(outcome.payload) <= SHOWN_BYTES else text + "..."
 
 
 def too_large() -> BatchOutcome:

@@ -59,7 +59,7 @@ def _depth(pattern: Any) -> int:
 
 
 def any_of(patterns: Sequence[str]) -> Test | None:
-    """A test whether one of several patterns matches; None, if there are no patterns: every record passes."""
+    """A test whether one of several patterns matches; None if there are no patterns, so that every record passes."""
     tests = [compile(pattern) for pattern in patterns]
     return (lambda record: any(test(record) for test in tests)) if tests else None
 

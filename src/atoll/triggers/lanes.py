@@ -3,8 +3,7 @@
 `plan` finds the lanes that may run now. A shard may run once its parent is finished or no longer in the stream. Its
 lanes are stored; a new shard gets as many lanes as the mapping's parallelization factor. When that factor changes, all
 lanes run up to a common sequence number, the fence. There `exchange` replaces them. So the changes of each item stay in
-order.
-`plan` and `read` only read; `exchange` and `forget` write.
+order. `plan` and `read` only read; `exchange` and `forget` write.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ Key = tuple[str, int, int]
 
 
 @dataclass(frozen=True)
-class Place:
+class PlacedLane:
     """A stored lane with the mapping, stream and shard that it belongs to."""
 
     mapping: Mapping
@@ -61,22 +60,22 @@ class Forgotten:
     mapping: Mapping
     key: Key
     unread: bool
-    """The shard was trimmed before the function had processed all of it."""
+    """Whether the shard was trimmed before the function had processed all of it."""
 
 
 @dataclass(frozen=True)
 class LanePlan:
     """The lanes that may run, and the rows to replace or delete."""
 
-    places: tuple[Place, ...] = ()
+    places: tuple[PlacedLane, ...] = ()
     exchanges: tuple[tuple[Mapping, Shard], ...] = ()
-    """Shards whose lanes have all reached the fence: their lanes are to be replaced."""
+    """Shards whose lanes have all reached the fence, so that `exchange` must replace them."""
     forgotten: tuple[Forgotten, ...] = ()
     """Lanes of shards that are trimmed."""
 
 
 def plan(snapshot: Snapshot, region: Region, now_ms: int) -> LanePlan:
-    places: list[Place] = []
+    places: list[PlacedLane] = []
     exchanges: list[tuple[Mapping, Shard]] = []
     forgotten: list[Forgotten] = []
     for one in mapping.listed(snapshot):
@@ -101,11 +100,11 @@ def plan(snapshot: Snapshot, region: Region, now_ms: int) -> LanePlan:
             lanes = lanes_of[shard.number]
             fence = None
             if lanes[0].of != one.parallelization:
-                # After the last batch in progress: a retried batch keeps its records.
+                # The fence is after the last batch in progress, because a retried batch must keep its records.
                 fence = max(max((lane.position, *(end + 1 for end in lane.ends))) for lane in lanes)
                 if _together(lanes):
                     exchanges.append((one, shard))
-            places += (Place(one, stream, shard, n, lane, fence) for n, lane in enumerate(lanes))
+            places += (PlacedLane(one, stream, shard, n, lane, fence) for n, lane in enumerate(lanes))
     return LanePlan(tuple(places), tuple(exchanges), tuple(forgotten))
 
 
@@ -149,14 +148,15 @@ class Found:
     missed: int
     """The number of records trimmed before the trigger read them."""
 
-    def join(self, before: Iterable[Record], place: Place) -> Gathered:
+    def join(self, before: Iterable[Record], place: PlacedLane) -> Gathered:
         fenced = place.fence is not None and self.cursor >= place.fence
         closed = place.shard.last_sequence is not None and self.cursor >= place.shard.last_sequence
         return Gathered([*before, *self.records], self.cursor, self.caught_up, closed=closed, fenced=fenced)
 
 
-def read(snapshot: Snapshot, region: Region, place: Place, cursor: int, now_ms: int) -> Found:
-    """Read up to READ_RECORDS records from `cursor` on, without those of other lanes, filtered out or trimmed."""
+def read(snapshot: Snapshot, region: Region, place: PlacedLane, cursor: int, now_ms: int) -> Found:
+    """Read up to READ_RECORDS records from `cursor` on. Records of other lanes, and records that the filters exclude,
+    count but are not returned."""
     stream, shard = place.stream, place.shard
     end = cursors.end(snapshot, stream.log_space, shard)
     end = end if place.fence is None else min(end, place.fence)
@@ -177,5 +177,4 @@ def read(snapshot: Snapshot, region: Region, place: Place, cursor: int, now_ms: 
 
 
 def _lane_of(stream: StreamDescription, keys: bytes, of: int) -> int:
-    prefix = stream.keys.encode_partition(orjson.loads(keys))
-    return int.from_bytes(prefix[:8], "big") % of
+    return stream.keys.hash_of(orjson.loads(keys)) % of

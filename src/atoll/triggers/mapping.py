@@ -1,6 +1,7 @@
 """Event source mappings: each connects a stream to a function, with the settings of its batches.
 
-Mappings and progress are rows of the catalog, in the same store as items and changes, so all of them always agree:
+Mappings and their progress are rows of the catalog, in the same store as items and changes, so all of them always
+agree:
 
     0 'M' uuid                  -> Mapping (JSON)
     0 'P' uuid shard4 lane1     -> Lane (JSON): the function's progress in this lane of the shard, see `batches`
@@ -57,7 +58,7 @@ class Mapping:
     on_failure: str | None = None
     """The ARN of a destination or function."""
     declared: bool = False
-    """The functions file declares it: it is deleted when the file no longer has it."""
+    """Whether the functions file declares this mapping. It is deleted when the file no longer has it."""
 
 
 def find(snapshot: Snapshot, uuid: str) -> Mapping:
@@ -76,12 +77,13 @@ def listed(snapshot: Snapshot) -> Iterator[Mapping]:
 def lanes(snapshot: Snapshot, uuid: str) -> Iterator[tuple[int, int, Lane]]:
     """Shard number, lane number and progress of each stored lane."""
     for key, stored in snapshot.scan(*fmt.lane_range(uuid)):
-        yield *fmt.parse_lane_key(key), load(Lane, stored)
+        _, shard, lane = fmt.parse_lane_key(key)
+        yield shard, lane, load(Lane, stored)
 
 
 def create(tx: Transaction, region: Region, mapping: Mapping, now_ms: int, since_ms: int | None = None) -> None:
-    """Store a new mapping. With LATEST the function gets every change that commits after this. Exception: if the
-    mapping was declared at `since_ms` and the stream was created later, it gets every change of the stream."""
+    """Store a new mapping. With LATEST the function gets every change that is committed after this transaction.
+    Exception: if the stream was created after `since_ms`, it gets every change of the stream."""
     check_unique(tx, mapping)
     if ":dynamodb:" not in mapping.stream_arn:
         raise trigger_errors.source_unrecognized()

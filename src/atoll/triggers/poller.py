@@ -1,7 +1,7 @@
 """The loop that delivers records to functions, for all mappings of one region: look, decide, carry out.
 
-    look       one read of the store finds the lanes that may run (`lanes.plan`, again only after a change of a table or
-               mapping) and their new records
+    look       one read of the store finds the new records of the lanes that may run; `lanes.plan` finds these lanes
+               after each change of a table or mapping
     decide     the next action of each lane (`batches.decide`)
     carry out  a task runs the action, then stores the lane's new state; only then does this loop use the new state
 
@@ -26,11 +26,12 @@ from atoll.storage.engine import Full, Snapshot, Transaction
 from atoll.triggers import batches, declared, events, lanes, mapping
 from atoll.triggers.batches import Advance, BatchOutcome, Discard, Gathered, Invoke, Lane, Record, Wait
 from atoll.triggers.functions import Functions
-from atoll.triggers.lanes import Found, Key, LanePlan, Place
+from atoll.triggers.lanes import Found, Key, LanePlan, PlacedLane
 from atoll.triggers.registry import Function
+from atoll.triggers.waiting import Waiting
 
-LOOK_MS = 50
-LOOK_IDLE_MS = 500
+POLL_MS = 50
+IDLE_POLL_MS = 500
 """The interval while there is no mapping."""
 RETRY_MS = 1_000
 STOP_S = 5.0
@@ -43,9 +44,9 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class Follower:
-    """A lane that this process works on, with the records read so far. They are only in memory."""
+    """A lane that this process works on, with the records read so far, which are only in memory."""
 
-    place: Place
+    place: PlacedLane
     records: list[Record]
     cursor: int
     caught_up: bool = False
@@ -53,11 +54,11 @@ class Follower:
     fenced: bool = False
     wake_ms: int | None = None
     outdated: bool = False
-    """A new plan was made since its task started."""
+    """Whether a new plan was made since the task started."""
     task: asyncio.Task[None] | None = None
 
     @classmethod
-    def begin(cls, place: Place) -> Follower:
+    def begin(cls, place: PlacedLane) -> Follower:
         return cls(place, [], place.lane.position)
 
     @property
@@ -71,7 +72,7 @@ class Follower:
         self.closed, self.fenced = joined.closed, joined.fenced
 
     def go_on(self, lane: Lane) -> None:
-        """The lane's new state has been stored."""
+        """Continue with the lane's new state, which has been stored."""
         self.place = replace(self.place, lane=lane)
         self.records = [record for record in self.records if record.sequence >= lane.position]
         self.cursor = max(self.cursor, lane.position)
@@ -92,19 +93,21 @@ class Triggers:
 
     def __init__(self, region: Region, functions: Functions) -> None:
         self.region = region
+        self.meter = region.meter
         self.functions = functions
         self.started_ms = region.clock.now_ms()
         self._followers: dict[Key, Follower] = {}
         self._seen = (-1, -1)
         self._outdated = False
-        """Make a new plan, although no table or mapping has changed."""
+        """Whether to make a new plan even if no table or mapping has changed."""
         self._declared_at = -1
         self._idle: set[str] = set()
         """The last messages about triggers without a stream, so that each is logged once."""
         self._woken = asyncio.Event()
         self._passing = asyncio.Lock()
         self._invocations: set[asyncio.Task[BatchOutcome]] = set()
-        """Running invocations requested by clients."""
+        """Invocations requested by clients: those that run, and those that wait for it."""
+        self._waiting = Waiting()
         self._stopping = False
 
     def wake(self) -> None:
@@ -113,7 +116,7 @@ class Triggers:
     async def run(self) -> None:
         while not self._stopping:
             self._woken.clear()
-            wait_ms = LOOK_MS if self._followers else LOOK_IDLE_MS
+            wait_ms = POLL_MS if self._followers else IDLE_POLL_MS
             try:
                 if await self.region.engine.lease():
                     if await self._pass():
@@ -148,8 +151,8 @@ class Triggers:
         self._outdated, self._declared_at = True, -1
 
     async def stop(self) -> None:
-        """Wait a limited time for running invocations, then kill them: the records are delivered again after the next
-        start. Clients may request invocations meanwhile; those have the rest of that time."""
+        """Wait a limited time for running invocations, then kill them. Their records are delivered again after the next
+        start. Clients may request invocations meanwhile, which get the rest of that time."""
         self._stopping = True
         self.wake()
         with suppress(TimeoutError):
@@ -163,23 +166,26 @@ class Triggers:
             await asyncio.wait(self._invocations, timeout=KILLED_S)
 
     def invocation(self, function: Function, event: bytes) -> asyncio.Task[BatchOutcome]:
-        """Call a function once; the caller need not await the task. Raises when the server has stopped."""
+        """Call a function once; the caller need not await the task. Raises when the server has stopped, or when
+        too many invocations of the function wait."""
         if self.functions.closed:
             raise trigger_errors.stopping()
+        self._waiting.add(function.name, len(event))
         task = asyncio.create_task(self.functions.invoke(function, event, self.functions.new_request_id()))
         self._invocations.add(task)
-        task.add_done_callback(partial(self._end, function))
+        task.add_done_callback(partial(self._end, function, len(event)))
         return task
 
-    def _end(self, function: Function, task: asyncio.Task[BatchOutcome]) -> None:
+    def _end(self, function: Function, size: int, task: asyncio.Task[BatchOutcome]) -> None:
         self._invocations.discard(task)
+        self._waiting.remove(function.name, size)
         if not task.cancelled() and task.exception() is not None:  # the caller may not await it
             extra = {"region": self.region.name, "function": function.name}
             _log.warning("function %s was not invoked: %s", function.name, task.exception(), extra=extra)
 
     @property
     def is_busy(self) -> bool:
-        """Whether there is a stream to follow, or an invocation that runs."""
+        """Whether there is a stream to follow, or an invocation is running."""
         return bool(self._followers or self._invocations)
 
     def _running(self) -> list[asyncio.Task[None]]:
@@ -235,7 +241,7 @@ class Triggers:
                 found[key] = lanes.read(snapshot, self.region, place, follower.cursor, now_ms)
         return Look(seen, plan, found)
 
-    def _follower(self, place: Place) -> Follower:
+    def _follower(self, place: PlacedLane) -> Follower:
         """Keep the gathered records while the mapping, lane and fence that they depend on are unchanged."""
         old = self._followers.get(place.key)
         if old is None or (old.place.mapping, old.place.lane, old.place.fence) != (
@@ -250,7 +256,7 @@ class Triggers:
         for follower in busy.values():
             follower.outdated = True
             self._outdated = self._outdated or follower.task is None
-        at_work = {key[:2] for key in busy}
+        at_work = {(uuid, shard) for uuid, shard, _ in busy}
         exchanges = [(one, shard) for one, shard in plan.exchanges if (one.uuid, shard.number) not in at_work]
         forgotten = [one for one in plan.forgotten if one.key not in busy]
         for one in forgotten:
@@ -272,7 +278,7 @@ class Triggers:
 
     # One lane
 
-    def _extra(self, place: Place) -> dict[str, str]:
+    def _extra(self, place: PlacedLane) -> dict[str, str]:
         """The fields of a log line."""
         return {"region": self.region.name, "function": place.mapping.function}
 
@@ -310,7 +316,7 @@ class Triggers:
             follower.task = None
             self.wake()
 
-    async def _invoke(self, place: Place, invoke: Invoke) -> Lane:
+    async def _invoke(self, place: PlacedLane, invoke: Invoke) -> Lane:
         one = place.mapping
         function = self.functions.find(one.function)
         assert function is not None
@@ -319,11 +325,10 @@ class Triggers:
         now_ms = self.region.clock.now_ms()
         lane = batches.after(one, place.lane, invoke, outcome, now_ms)
         if outcome.error is None and lane.result == batches.FAILED:
-            reason = outcome.payload.decode(errors="replace")
-            _log.warning("function %s failed: %s", one.function, reason, extra=self._extra(place))
+            self.functions.failed(one.function, outcome)
         return lane
 
-    async def _discard(self, place: Place, discard: Discard) -> Lane:
+    async def _discard(self, place: PlacedLane, discard: Discard) -> Lane:
         one, now_ms = place.mapping, self.region.clock.now_ms()
         first, last = discard.records[0].number, discard.records[-1].number
         _log.error("%s: discarding %d records from %s on: %s", one.function, len(discard.records), first,
@@ -342,7 +347,7 @@ class Triggers:
                 return replace(place.lane, due_ms=now_ms + RETRY_MS)
         return batches.discarded(place.lane, discard)
 
-    async def _store(self, place: Place, lane: Lane) -> None:
+    async def _store(self, place: PlacedLane, lane: Lane) -> None:
         """Store the lane's new state; retry while the store is full, because the function should not run again."""
         uuid, shard, number = place.key
         while True:

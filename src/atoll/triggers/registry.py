@@ -113,7 +113,7 @@ def load(path: Path) -> Registry:
 
 @contextmanager
 def _named(what: str) -> Iterator[None]:
-    """Prefix errors with the part of the file that they are about."""
+    """Begin the text of errors with the part of the file that is wrong."""
     try:
         yield
     except (TypeError, AttributeError, ValueError) as error:

@@ -1,8 +1,8 @@
 """Run functions as processes: Python functions in workers that are reused, commands in a new process for each call.
 
 Each process leads its own process group, and killing the group ends all its processes. A descendant that left the group
-may survive and keep the process's files open. So a call never waits on a pipe: a command reads and writes files, and a
-worker uses a socket, which this side can shut down.
+may survive and keep the process's files open. So a call never waits for the end of a pipe: a command reads and writes
+files, and a worker uses a socket, which the server can shut down.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def _exited(request_id: str, code: int) -> BatchOutcome:
 
 
 class _Processes:
-    """The processes of a function. After `close` none run, and none can start."""
+    """The processes of a function. After `close`, no process is running and none can start."""
 
     def __init__(self, function: Function, environment: Mapping[str, str]) -> None:
         self._function = function

@@ -25,7 +25,7 @@ from atoll.clock import SystemClock
 
 
 class Context:
-    """The second argument of a function: the members of Lambda's context that mean something here."""
+    """The second argument of a function. It has the members of Lambda's context that are useful here."""
 
     function_version = "$LATEST"
     memory_limit_in_mb = "128"

@@ -1,11 +1,15 @@
 """Vector search. The entries of an index are rows in the store (`database.vectors`), written with their items.
 
-    searching  one search: finds candidates, reads their entries, scores them exactly
-    searchers  the memories of a region's indexes: loaded, caught up, dropped
-    memory     the codes and hashes of one index in a process's memory, which find candidates
-    codes      vectors as 8-bit integers, and approximate distances between them
-    scan       candidates from a scan of the entries, for an index that is too large for memory
-    distances  the three distance functions
+    searching   run one search: find candidates, read their entries, score them exactly
+    best        the nearest entries that a search has read so far
+    candidates  what a source of candidates returns
+    searchers   the memories of a region's indexes: load, update and drop them
+    following   a memory that follows the change log of its index
+    memory      the codes and hashes of one index in a process's memory; a source of candidates
+    codes       vectors as 8-bit integers, and approximate distances between them
+    scan        candidates from a scan of the entries, for an index that is too large for memory
+    distances   the three distance functions
+    pgvector/   candidates from a table of pgvector
 
-It needs numpy and numkong, so the server imports it at the first search.
+These modules need numpy and numkong, so the server imports them at the first search.
 """

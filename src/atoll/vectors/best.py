@@ -1,4 +1,4 @@
-"""The best of the entries that a search has read, with their exact scores."""
+"""The nearest of the entries that a search has read so far, with their exact scores."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from atoll.vectors.distances import Matrix
 from atoll.vectors.scan import Conditions, Entry
 
 MORE = 32
-"""A search takes at least so many candidates beside twice the results."""
+"""A search first asks for twice as many candidates as results, and this many more."""
 
 
 class Result(NamedTuple):
     score: float
     vector: bytes
     json: bytes
-    """The projected attributes beside the vector."""
+    """The projected attributes besides the vector."""
 
 
 class Best:
-    """The nearest of the entries that were read. It keeps the whole rows of these only."""
+    """The nearest entries so far, at most `most`. Only their rows are kept, of other entries the exact rank."""
 
     def __init__(self, index: VectorIndex, query: Matrix, wanted: Conditions, most: int) -> None:
         self.query, self.wanted, self.most = query, wanted, most
         self._index = index
         self._ranks: dict[bytes, tuple[float, float]] = {}
-        """By key: the exact rank and the score."""
+        """The exact rank and the score of each entry that was read and fits, by key."""
         self._read: set[bytes] = set()
-        """Also those of entries that are gone, or do not fit."""
+        """All keys that were read, even of deleted entries and entries that do not fit."""
         self._rows: dict[bytes, bytes] = {}
 
     @staticmethod
@@ -64,7 +64,8 @@ class Best:
         return self._ranks[key][0]
 
     def suffices(self, candidates: Candidates) -> bool:
-        """Whether entries beyond the candidates are farther than the results, as far as the errors of ranks show."""
+        """Whether every entry beyond the candidates must be farther than the results, if ranks have no greater errors
+        than those of the candidates."""
         if len(self._rows) < self.most or not candidates.keys:
             return False
         pairs = zip(candidates.keys, candidates.ranks.tolist(), strict=True)
@@ -72,7 +73,7 @@ class Best:
         return bool(max(map(self._rank, self._rows)) + error <= candidates.ranks[-1])
 
     def ranked(self) -> list[tuple[float, bytes]]:
-        """Ranks and keys."""
+        """Exact ranks and keys, nearest first."""
         return sorted((self._rank(key), key) for key in self._rows)
 
     def results(self) -> list[Result]:
@@ -83,7 +84,7 @@ class Best:
 
 
 async def read_entries(region: Region, keys: list[bytes], sizes: list[int]) -> list[Entry]:
-    """Those of these entries that there are."""
+    """Read the entries with these keys that still exist."""
     return [entry async for part in _parts(region, keys, sizes) for entry in part]
 
 

@@ -1,7 +1,7 @@
-"""Where a search gets its candidates from: the codes in memory (`memory`), or a table of pgvector (`pgvector`).
+"""The interface of a source of candidates: the codes in memory (`memory`), or a table of pgvector (`pgvector`).
 
-Candidates are approximate: a source may not know the last changes, and its ranks have errors. So a search reads the
-entries of the candidates and scores them exactly (see `searching`).
+Candidates are approximate: their ranks have errors, and their entries may have changed. So a search reads the entries
+of the candidates and scores them exactly (see `searching`).
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ class Candidates(NamedTuple):
     keys: list[bytes]
     ranks: Scores
     sizes: list[int]
-    """Bytes of their rows, when they were last put."""
+    """The size in bytes of each entry's row, as the source last saw it."""
     is_all: bool
-    """Whether no other entry fits."""
+    """Whether these are all entries that fit."""
 
 
-class Source(Protocol):
+class CandidateSource(Protocol):
     async def candidates(self, query: Matrix, wanted: Conditions, most: int) -> Candidates | None:
-        """The nearest entries that fit, about so many, after all changes that the search must see. None if the source
-        cannot tell."""
+        """About `most` of the nearest entries that fit, with all changes that the search must see. None if the source
+        lacks some of these changes."""

@@ -1,12 +1,11 @@
-"""Vectors as 8-bit codes: a quarter of the memory, and fast to compare with a query.
+"""Vectors as 8-bit codes, which take a quarter of the memory and are fast to compare with a query.
 
 A code is a vector divided by its scale (its greatest element / 127) and rounded. The product of two vectors is
 approximately the product of their codes times both scales. numkong computes it for many codes at once with the
 processor's instructions for 8-bit integers.
 
-Codes are made of vectors relative to an origin near their mean: such vectors are shorter, so the errors are smaller.
-The terms of the origin in a product are computed exactly: a·b = a'·b' + a'·o + b'·o + o·o for a = a' + o and b = b' +
-o.
+The encoder subtracts an origin near the mean of all vectors first: the differences are shorter, so their codes have
+smaller errors. For a = a' + o and b = b' + o, a·b = a'·b' + a'·o + b'·o + o·o; the terms with o are computed exactly.
 
 The product gives an approximate *rank* (smaller is nearer): for COSINE the score (its vectors are normalized here), for
 EUCLIDEAN the square of the score, for DOT_PRODUCT the negative score.
@@ -35,11 +34,11 @@ class Encoded:
     codes: Codes
     scale: Reals
     base: Reals
-    """EUCLIDEAN: the square of the length, seen from the origin. Otherwise the product with the origin."""
+    """EUCLIDEAN: the square of a vector's distance from the origin. Otherwise the vector's product with the origin."""
 
 
 class Encoder:
-    """Makes codes of the vectors of one index, and of its queries."""
+    """Makes codes from the vectors of one index, and from its queries."""
 
     def __init__(self, distance: str, sample: Matrix) -> None:
         self._distance = distance
@@ -61,7 +60,7 @@ class Encoder:
         return rows
 
     def ranks(self, query: Encoded, codes: Codes, scale: Reals, base: Reals) -> Scores:
-        """The approximate ranks of codes for a query, which is the only row of its own."""
+        """The approximate ranks of codes for the one query in `query`."""
         found: Any = numkong.cdist(codes, query.codes, "dot")
         products: Scores = np.asarray(found).reshape(len(codes)) * scale * query.scale[0]
         if self._distance == EUCLIDEAN:
@@ -72,7 +71,7 @@ class Encoder:
 
 
 def exact_ranks(distance: str, scores: Scores) -> Scores:
-    """Scores as ranks."""
+    """The ranks that belong to these scores."""
     if distance == EUCLIDEAN:
         return np.square(scores)
     return -scores if distance == DOT_PRODUCT else scores

@@ -1,4 +1,4 @@
-"""A memory of an index that follows the index's log of changes."""
+"""A memory of an index that follows the index's change log."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ from atoll.vectors.memory import Memory
 from atoll.vectors.scan import Conditions
 
 PIECE_CHANGES = 256
-"""How many changes one snapshot applies."""
+"""How many changes are read from one snapshot."""
 
 
 class Changes(NamedTuple):
     number: int
-    """Of the last change that there is."""
+    """The number of the last change in the log."""
     until: int
+    """The number of the last change that was read."""
     changed: list[scan.Entry]
     gone: list[bytes]
 
 
 async def changes(region: Region, index: VectorIndex, after: int) -> Changes | None:
-    """Read the next changes after one of this number; None if the log does not reach back so far."""
+    """Read the changes that follow number `after`; None if the log no longer has them."""
 
     def read(snapshot: Snapshot) -> Changes | None:
         number = snapshot.number(rows.counter(index.log_space))
@@ -53,16 +54,16 @@ async def changes(region: Region, index: VectorIndex, after: int) -> Changes | N
 
 
 class Followed:
-    """With `position`, what is put into the memory is complete but for the changes after it."""
+    """A memory that has all changes up to `position`; only later ones must be applied to it."""
 
     def __init__(self, index: VectorIndex, position: int = -1) -> None:
         self.memory = Memory(index)
         self.position = position
-        """The number of the last change that it has; -1 if it is not loaded."""
+        """The number of the last change that the memory has; -1 if it is not loaded."""
         self.lock = asyncio.Lock()
 
     async def follow(self, region: Region, number: int) -> bool:
-        """Apply the changes up to this number. Returns False if the log does not have them."""
+        """Apply the changes up to this number. Returns False if the log lacks one of them."""
         slices = Slices()
         while self.position < number:
             piece = await changes(region, self.memory.index, self.position)
@@ -76,7 +77,7 @@ class Followed:
         return True
 
     async def candidates(self, query: Matrix, wanted: Conditions, most: int) -> Candidates:
-        """Of the entries in the memory."""
+        """The nearest entries of those in the memory, see `candidates.CandidateSource`."""
         slices = Slices()
         for candidates in self.memory.candidates(query, wanted, most):
             if candidates is not None:

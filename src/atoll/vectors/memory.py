@@ -1,7 +1,8 @@
 """The entries of one index in a process's memory: their codes, and hashes of the attributes that searches compare.
 
-Each entry has a slot; retired slots are reused. The memory only finds candidates, and a search then reads their entries
-from the store (see `searching`). So results are right even if a slot is outdated or two values have the same hash.
+Each entry has a slot, which another entry may reuse later. The memory only finds candidates; a search then reads their
+entries from the store (see `searching`). So results are right even if a slot is outdated or two values have the same
+hash.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ from atoll.vectors.scan import Conditions, Entry
 
 CHUNK = 1 << 14
 OUTGROWN, GROWTH = 1_024, 16
-"""A memory with this many entries is loaded again when it has grown by this factor."""
+"""A memory is loaded again when it has at least OUTGROWN entries, and GROWTH times as many as when it was loaded."""
 _ABSENT = 0
 
 
 class _Chunk:
-    """Slots with consecutive numbers. Untouched pages of its arrays take no memory."""
+    """Slots with consecutive numbers. Pages of the arrays that were never written take no memory."""
 
     def __init__(self, dimensions: int, columns: int) -> None:
         self.codes = np.empty((CHUNK, dimensions), dtype=np.int8)
@@ -46,18 +47,18 @@ class Memory:
         self._encoder: Encoder | None = None
         self._chunks: list[_Chunk] = []
         self._keys: list[bytes] = []
-        """By slot; those of retired slots are outdated."""
+        """The key of each slot; free slots keep their last key."""
         self._slots: dict[bytes, int] = {}
         self._free: list[int] = []
         self._loaded = 0
 
     def prepare(self, sample: Sequence[Entry]) -> None:
-        """Fit the codes to these entries, before others are put."""
+        """Choose the encoder's origin from these entries. Call it before `put`."""
         if sample:
             self._encoder = Encoder(self.index.distance, scan.vectors(self.index, sample))
 
     def put(self, entries: Sequence[Entry]) -> None:
-        """Add entries, or replace them. No key occurs twice."""
+        """Add or replace entries. Their keys must be distinct."""
         if not entries:
             return
         index = self.index
@@ -68,7 +69,7 @@ class Memory:
         slots = [self._slot(key) for key, _ in entries]
         hashes = [self._hashes(row) for _, row in entries] if index.searched else []
         sizes = np.array([len(row) for _, row in entries], dtype=np.uint32)
-        # All rows for one chunk at once.
+        # Assign all entries of a chunk at once.
         numbers = np.array(slots)
         for number in np.unique(numbers // CHUNK):
             chosen = np.flatnonzero(numbers // CHUNK == number)
@@ -117,8 +118,8 @@ class Memory:
     # Searches
 
     def candidates(self, query: Matrix, wanted: Conditions, most: int) -> Iterator[Candidates | None]:
-        """Find the nearest entries by their codes. Yields None after each chunk, so that the caller can let others
-        run, and the candidates at the end."""
+        """Find the nearest entries by their codes. Yields None after each chunk, so that the caller can let other
+        requests run, and finally the candidates."""
         if self._encoder is None:
             yield Candidates([], np.empty(0), [], True)
             return
@@ -142,7 +143,7 @@ class Memory:
         yield Candidates(list(nearest), ordered, [size for _, size in nearest.values()], seen <= most)
 
     def _ranked(self, number: int, query: Encoded, wanted: Conditions) -> tuple[npt.NDArray[np.int64], Scores]:
-        """The places in a chunk that are used and fit, with their ranks."""
+        """The slots of a chunk whose entries fit, counted from its first slot, and their ranks."""
         assert self._encoder is not None
         chunk = self._chunks[number]
         rows_ = min(CHUNK, len(self._keys) - number * CHUNK)
@@ -153,28 +154,28 @@ class Memory:
         at = np.flatnonzero(fits)
         if len(at) == 0:
             return at, np.empty(0)
-        if len(at) > rows_ // 2:  # then copying them would take longer than ranking the others, too
+        if len(at) > rows_ // 2:  # ranking the whole chunk is faster than copying these slots
             return at, self._encoder.ranks(query, chunk.codes[:rows_], chunk.scale[:rows_], chunk.base[:rows_])[at]
         return at, self._encoder.ranks(query, chunk.codes[at], chunk.scale[at], chunk.base[at])
 
     def loaded(self) -> None:
-        """All entries have been put."""
+        """Note that all entries have been put."""
         self._loaded = len(self._slots)
 
     @property
     def is_outgrown(self) -> bool:
-        """Whether the vectors that the encoder was made of may say little about those that there are now."""
+        """Whether the index has grown so much that the encoder's origin may no longer suit its vectors."""
         count = len(self._slots)
         return count >= OUTGROWN and count >= GROWTH * self._loaded
 
     @property
     def size(self) -> int:
-        """About how many bytes it takes."""
+        """The approximate size of this memory in bytes."""
         return bytes_of(self.index, len(self._keys))
 
 
 _KEY_BYTES = 250
-"""The bytes of a key, with its places in a list and a dictionary."""
+"""The approximate bytes of a key, and of its references in a list and a dictionary."""
 
 
 def bytes_of(index: VectorIndex, entries: int) -> int:

@@ -20,21 +20,21 @@ from atoll.vectors import codes, distances
 from atoll.vectors.distances import Matrix, Scores
 
 PIECE_BYTES = 512 * 1024
-"""About how many bytes one snapshot reads."""
+"""About how many bytes are read from one snapshot."""
 PIECE_ROWS = 256
 READ_ENTRIES = 16
-"""Entries of unknown sizes that are read at once: 6 MB at most."""
+"""How many entries of unknown size are read at once: 6 MB at most."""
 
 T = TypeVar("T")
 
 Conditions = dict[str, AttributeValue]
-"""Values that attributes of the search schema must have."""
+"""The values that a search requires of attributes of the search schema."""
 Entry = tuple[bytes, bytes]
-"""Key and row."""
+"""An entry's key and row."""
 
 
 def entries_range(index: VectorIndex, wanted: Conditions) -> tuple[bytes, bytes]:
-    """The entries that a search has to look at: those with the partition value, if it has one."""
+    """The keys that a search must read: those with its partition value, or all if the index has no partition."""
     if index.keys is None or index.partition is None:
         return fmt.space_range(index.space)
     item = {index.partition.name: wanted[index.partition.name]}
@@ -70,7 +70,7 @@ def parts(these: list[T], sizes: list[int]) -> Iterator[list[T]]:
 
 
 def fitting(index: VectorIndex, found: list[Entry], wanted: Conditions) -> list[Entry]:
-    """The entries that the filters let through."""
+    """The entries that match the search's filters."""
     filters = {element.name: wanted[element.name] for element in index.filters if element.name in wanted}
     return [entry for entry in found if _fits(index, entry, filters)] if filters else found
 
@@ -90,7 +90,7 @@ def scored(index: VectorIndex, found: list[Entry], query: Matrix) -> Scores:
 
 
 async def nearest(region: Region, index: VectorIndex, query: Matrix, wanted: Conditions, most: int) -> list[bytes]:
-    """The keys of the nearest entries, at most `most`."""
+    """The keys of the `most` nearest entries, in no order."""
     start, end = entries_range(index, wanted)
     keys: list[bytes] = []
     ranks = np.empty(0)

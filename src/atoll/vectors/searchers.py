@@ -1,7 +1,7 @@
 """Keep the memories of a region's vector indexes: load them at first use, and bring them up to date in each search.
 
-A search first catches up with the index's change log to the number that its snapshot shows. So it sees every write that
-any process answered before. Concurrent searches wait for the same load.
+A search's snapshot has the number of the index's last change. The search first applies the changes up to this number,
+so it sees every write that any process answered before. Concurrent searches wait for the same load.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from atoll.vectors.following import Followed
 from atoll.vectors.memory import Memory
 
 MOST_BYTES = 1024**3
-"""The memories of a region take no more; the one that was not searched for the longest time is dropped first."""
+"""The limit for all memories of a region; above it, the least recently searched one is dropped."""
 
 
 class Searchers:
     def __init__(self, region: Region) -> None:
         self._region = region
         self._followed: dict[int, Followed] = {}
-        """By the space of the index; the one that was searched last is the last."""
+        """The memories by the space of their index, least recently searched first."""
 
     async def memory(self, index: VectorIndex, number: int) -> Followed | None:
-        """The memory of an index, with all changes up to this number; None if it would be too large, or the index has
-        been deleted."""
+        """The memory of an index, with all changes up to this number; None if it would be too large, or if the index
+        was deleted."""
         followed = self._followed.pop(index.space, None) or Followed(index)
         self._followed[index.space] = followed
         if followed.position < number:
@@ -41,20 +41,20 @@ class Searchers:
         return followed
 
     def drop(self, indexes: Iterable[VectorIndex]) -> None:
-        """Searches of these indexes use something else."""
+        """Drop the memories of indexes whose searches use another source."""
         for index in indexes:
             self._followed.pop(index.space, None)
 
     async def _follow(self, followed: Followed, number: int) -> bool:
-        """Load the memory, or catch up with the changes up to this number. Returns False if it is too large, or the
-        log was dropped with its index."""
+        """Load the memory, or apply the changes up to this number. Returns False if the memory is too large, or if the
+        index was deleted with its log."""
         is_current = followed.position >= 0 and await followed.follow(self._region, number)
         if (not is_current or followed.memory.is_outgrown) and not await self._load(followed):
             return False
         return followed.position >= number and self._make_room(followed.memory.index, followed.memory.size)
 
     async def _load(self, followed: Followed) -> bool:
-        """Read all entries; returns False if there are too many."""
+        """Read all entries into a new memory; returns False if there are too many."""
         index = followed.memory.index
 
         def begin(snapshot: Snapshot) -> tuple[int, int]:
@@ -78,13 +78,13 @@ class Searchers:
         return True
 
     async def _sample(self, index: VectorIndex) -> list[scan.Entry]:
-        """Entries from many places of the index, so that no partition value has most of them. None if too few places
-        have entries; then the first ones do as well."""
+        """Entries from 16 ranges of hashes, so that the sample is not all of one partition value. Empty if the ranges
+        have few entries; then the first entries that are loaded serve as the sample."""
         prefix = fmt.space_prefix(index.space) + (rows.NO_HASH if index.partition is None else b"")
         _, end = fmt.space_range(index.space)
         found: dict[bytes, bytes] = {}
         for first in range(0, 256, 16):
-            start = prefix + bytes([first])  # of a hash
+            start = prefix + bytes([first])  # the first byte of a hash
             found.update(
                 await self._region.read(
                     lambda snapshot, start=start: list(snapshot.scan(start, end, limit=scan.READ_ENTRIES))  # type: ignore[misc]
@@ -93,11 +93,11 @@ class Searchers:
         return list(found.items()) if len(found) >= scan.PIECE_ROWS // 2 else []
 
     def _make_room(self, index: VectorIndex, size: int) -> bool:
-        """Drop memories of indexes that are gone, then of others, until this one has room. Returns False if it has
-        not."""
+        """Drop the memories of deleted indexes, then of others, until this index has room for `size` bytes. Returns
+        False if `size` exceeds the limit."""
         tables = self._region.catalog.known.tables.values()
         spaces = {one.space for table in tables for one in table.vector_indexes}
-        if index.space in spaces:  # otherwise the definitions that are known are older
+        if index.space in spaces:  # otherwise the cached definitions are older than this index
             for space in self._followed.keys() - spaces:
                 del self._followed[space]
         others = {space: one.memory.size for space, one in self._followed.items() if space != index.space}

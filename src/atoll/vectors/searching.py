@@ -1,11 +1,12 @@
 """Run one vector search: find candidates, read their entries, check and score them exactly.
 
-So results have no deleted items and none that no longer match, and scores are those of the vectors in the index.
+Since each entry is read and checked, no result is deleted or outdated, and each score is exact.
 
-The candidates come from a source, which has approximate ranks. The exact ranks of the candidates show the error of the
-approximate ones. Unless the last result is nearer than the last candidate by more than this error, an entry beyond may
-be nearer, so the search takes more candidates. If they are not enough, it asks the next source. The sources are a table
-of pgvector, the codes in memory, and a scan of all entries.
+The candidates come from a source, which ranks entries approximately. A comparison with the exact ranks of the
+candidates shows the error of the source. If the last result is not nearer than the last candidate by more than this
+error, an entry beyond the candidates may be nearer than a result, so the search takes more candidates. After
+`MOST_CANDIDATES` it asks the next source. The sources are a table of pgvector, the codes in memory, and a scan of all
+entries.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from atoll.database.region import Region
 from atoll.database.vectors.definition import VectorIndex
 from atoll.vectors import scan
 from atoll.vectors.best import Best, Result
-from atoll.vectors.candidates import Source
+from atoll.vectors.candidates import CandidateSource
 from atoll.vectors.pgvector.source import TableSource
 from atoll.vectors.pgvector.tables import Tables
 from atoll.vectors.scan import Conditions
@@ -30,7 +31,7 @@ MOST_CANDIDATES = 1_024
 async def search(
     region: Region, index: VectorIndex, number: int, numbers: Sequence[float], wanted: Conditions, most: int
 ) -> list[Result]:
-    """The nearest items, best first. `number` is that of the last change of the index that the search must see."""
+    """The nearest items, best first. The search sees the changes of the index up to this `number`."""
     query = np.array(numbers, dtype=np.float32)
     best = Best(index, query, wanted, most)
     if _has_table(region, index) and await _find(region, TableSource(region, index, number), best):
@@ -48,8 +49,8 @@ def _has_table(region: Region, index: VectorIndex) -> bool:
     return region.database is not None and region.state(Tables).usable(index)
 
 
-async def _find(region: Region, source: Source, best: Best) -> bool:
-    """Read the entries of candidates; returns whether those beyond are farther than the results."""
+async def _find(region: Region, source: CandidateSource, best: Best) -> bool:
+    """Read the entries of a source's candidates; returns False if an entry beyond them may be nearer than a result."""
     take = best.take(best.most)
     while True:
         candidates = await source.candidates(best.query, best.wanted, take)
@@ -64,7 +65,7 @@ async def _find(region: Region, source: Source, best: Best) -> bool:
 
 
 async def load(region: Region, indexes: Sequence[tuple[VectorIndex, int]]) -> None:
-    """Load the memories of indexes, each up to the number of a change, unless they have tables."""
+    """Load the memories of indexes that have no table of pgvector, with the changes up to the given numbers."""
     if region.database is not None:
         await region.state(Tables).refresh()
     for index, number in indexes:

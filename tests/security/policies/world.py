@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from atoll.security.policies.decision import Attached, Decision, Policies, Question, Source, narrow
+from atoll.security.policies.decision import Attached, Decision, Policies, PolicyKind, Question, narrow
 from atoll.security.policies.document import Kind, parse
 from atoll.security.policies.principals import Principal, root
 
@@ -43,8 +43,8 @@ def document(*statements: dict[str, Any], version: str | None = "2012-10-17") ->
     return {**({} if version is None else {"Version": version}), "Statement": list(statements)}
 
 
-def attached(source: Source, *statements: dict[str, Any], version: str | None = "2012-10-17") -> Attached:
-    kind = Kind.RESOURCE if source is Source.RESOURCE else Kind.IDENTITY
+def attached(source: PolicyKind, *statements: dict[str, Any], version: str | None = "2012-10-17") -> Attached:
+    kind = Kind.RESOURCE if source is PolicyKind.RESOURCE else Kind.IDENTITY
     return Attached(source, source.name.lower(), parse(document(*statements, version=version), kind))
 
 
@@ -61,17 +61,17 @@ def decide(
     scp: Any = None,
     version: str | None = "2012-10-17",
 ) -> Decision:
-    def policy(source: Source, statements: Any) -> tuple[Attached, ...]:
+    def policy(source: PolicyKind, statements: Any) -> tuple[Attached, ...]:
         return (attached(source, *statements, version=version),) if statements else ()
 
     policies = Policies(
-        policy(Source.IDENTITY, id),
-        None if pb is None else policy(Source.BOUNDARY, pb),
-        None if sp is None else policy(Source.SESSION, sp),
-        () if scp is None else (policy(Source.CONTROL, scp),),
+        policy(PolicyKind.IDENTITY, id),
+        None if pb is None else policy(PolicyKind.BOUNDARY, pb),
+        None if sp is None else policy(PolicyKind.SESSION, sp),
+        () if scp is None else (policy(PolicyKind.CONTROL, scp),),
     )
     question = Question(caller, f"dynamodb:{action}", resource)
-    narrowed = narrow(question, policies, next(iter(policy(Source.RESOURCE, rp)), None), OWNER)
+    narrowed = narrow(question, policies, next(iter(policy(PolicyKind.RESOURCE, rp)), None), OWNER)
     return narrowed.decide(context(caller, keys or {}))
 
 

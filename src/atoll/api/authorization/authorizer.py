@@ -49,7 +49,7 @@ class Verdict(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class OwnedResource:
     """A resource, and the region that has it."""
 
     arn: str
@@ -66,7 +66,7 @@ class Kept(NamedTuple):
     """The generation of the region's table definitions."""
     narrowed: Narrowed | None
     """The conditions; None if there are none."""
-    target: Target
+    target: OwnedResource
     table: Table | None
 
 
@@ -139,7 +139,7 @@ class Authorizer:
         name = on.name if isinstance(on, Region) else on
         other: Region | None = None
         kept: Kept | None = None
-        targets: dict[str, Target] = {}
+        targets: dict[str, OwnedResource] = {}
         for check in checks:
             target = targets.get(check.resource)
             if target is None:
@@ -156,7 +156,7 @@ class Authorizer:
         return other, kept
 
     async def _check(
-        self, given: Access, caller: Caller, operation: str, check: Check, target: Target, now_ms: int
+        self, given: Access, caller: Caller, operation: str, check: Check, target: OwnedResource, now_ms: int
     ) -> Kept | None:
         """Decide one check; returns the part of the decision that can be cached."""
         region = target.region
@@ -175,7 +175,7 @@ class Authorizer:
             return None
         return Kept(generation, None if narrowed.constant is not None else narrowed, target, context.table)
 
-    def _check_policy(self, given: Access, caller: Caller, check: Check, target: Target, now_ms: int) -> None:
+    def _check_policy(self, given: Access, caller: Caller, check: Check, target: OwnedResource, now_ms: int) -> None:
         """Refuse a new policy that names an unknown principal or locks its caller out. The operation itself refuses
         malformed ones."""
         body = check.part.body
@@ -193,7 +193,7 @@ class Authorizer:
         if locks_out(given.principal, given.policies, text, target.arn, target.owner, context):
             raise policy_errors.locks_out()
 
-    def _narrowed(self, given: Access, check: Check, target: Target, policy: Policy) -> Narrowed:
+    def _narrowed(self, given: Access, check: Check, target: OwnedResource, policy: Policy) -> Narrowed:
         found = given.narrowed.get((check.action, target.arn))
         if found is not None and found[0] is policy.attached:
             return found[1]
@@ -206,10 +206,10 @@ class Authorizer:
         given.narrowed[check.action, target.arn] = policy.attached, narrowed
         return narrowed
 
-    def _target(self, check: Check, region: Region | None, name: str, given: Access) -> Target:
+    def _target(self, check: Check, region: Region | None, name: str, given: Access) -> OwnedResource:
         account, resource = given.principal.account, check.resource
         if resource == ALL:
-            return Target(ALL, account, region, "", None)
+            return OwnedResource(ALL, account, region, "", None)
         arn = arns.parse(resource.replace("{region}", name).replace("{account}", account))
         if arn is None:
             arn = arns.Arn("dynamodb", name, account, f"table/{resource}")
@@ -218,15 +218,15 @@ class Authorizer:
         if arn.table and not arn.region:
             arn = arn._replace(region=name)
         if arn.service != "dynamodb" or not arn.table:
-            return Target(str(arn), arn.account or account, region, "", None)
+            return OwnedResource(str(arn), arn.account or account, region, "", None)
         owner = region
         if region is not None and arn.account != account and arn.region == name:
             owner = self._region_of(arn.account, name)
         part = arn.resource.removeprefix(f"table/{arn.table}").removeprefix("/")
         kind, _, label = part.partition("/")
         if kind not in ("", "index", "stream"):
-            return Target(str(arn), arn.account, owner, "", None)
-        return Target(str(arn), arn.account, owner, arn.table, label if kind == "stream" else None)
+            return OwnedResource(str(arn), arn.account, owner, "", None)
+        return OwnedResource(str(arn), arn.account, owner, arn.table, label if kind == "stream" else None)
 
 
 def _region_name(on: Any) -> str:
@@ -234,7 +234,7 @@ def _region_name(on: Any) -> str:
     return region.name if isinstance(region, Region) else "us-east-1"
 
 
-async def _table(target: Target) -> Table | None:
+async def _table(target: OwnedResource) -> Table | None:
     """The definition of the target's table, for its key schema and tags."""
     region, name = target.region, target.table
     if region is None or not name:
@@ -256,7 +256,7 @@ class Context:
         given: Access,
         caller: Caller,
         part: Part,
-        target: Target,
+        target: OwnedResource,
         table: Table | None,
         now_ms: int,
     ) -> None:
@@ -273,7 +273,7 @@ class Context:
         found = self.keys.get(key)
         if found is None:
             if key.startswith("dynamodb:"):
-                found = item_keys.value(key[9:], self._part, self.table)
+                found = item_keys.value(key.removeprefix("dynamodb:"), self._part, self.table)
             elif key == "aws:username":  # the most common one
                 principal = self._access.principal
                 found = (principal.name,) if principal.kind == "User" else ()

@@ -11,7 +11,7 @@ from atoll.database import resource_policies
 from atoll.database.region import Region
 from atoll.database.resource_policies import ResourcePolicy
 from atoll.security.policies import document
-from atoll.security.policies.decision import Attached, Source
+from atoll.security.policies.decision import Attached, PolicyKind
 from atoll.security.policies.document import Kind
 
 _KEPT = 4_096
@@ -29,7 +29,7 @@ NONE = Policy(None)
 
 @lru_cache(_KEPT)
 def compiled(text: str) -> Attached:
-    return Attached(Source.RESOURCE, "resource policy", document.parse(orjson.loads(text), Kind.RESOURCE))
+    return Attached(PolicyKind.RESOURCE, "resource policy", document.parse(orjson.loads(text), Kind.RESOURCE))
 
 
 class ResourcePolicies:

@@ -19,12 +19,12 @@ import orjson
 from atoll import limits
 from atoll.api import keys, queries
 from atoll.api.large import of_json
-from atoll.api.queries import Target
+from atoll.api.queries import ReadTarget
 from atoll.aside import aside
 from atoll.database import reads
-from atoll.database.format import Row
 from atoll.database.reads import Page, Range
 from atoll.database.region import Region
+from atoll.database.rows import Row
 from atoll.database.schema import Index
 from atoll.errors import ApiError, validation
 from atoll.errors import partiql as partiql_errors
@@ -68,7 +68,7 @@ class _Progress:
 class Selected:
     """A SELECT on its table or index, and the rows read for it."""
 
-    target: Target
+    target: ReadTarget
     columns: tuple[Column, ...] | None
     """The columns of the answer; None means all attributes."""
     filter_: Condition | None
@@ -125,7 +125,7 @@ class Selected:
 
 def select(
     snapshot: Snapshot,
-    target: Target,
+    target: ReadTarget,
     selecting: Selecting,
     values: Values,
     position: Position | None,
@@ -173,12 +173,14 @@ def check_columns(columns: tuple[Column, ...] | None, key_names: tuple[str, ...]
     partiql_keys.check_paths((column.path for column in columns or ()), key_names)
 
 
-def _must_fetch(target: Target, columns: tuple[Column, ...] | None) -> bool:
+def _must_fetch(target: ReadTarget, columns: tuple[Column, ...] | None) -> bool:
     attributes = frozenset(str(column.path[0]) for column in columns or ())
     return queries.must_fetch(target, None, PathProjection((), attributes, frozenset(), dict))
 
 
-def _filter_of_index(target: Target, index: Index, where: tree.ConditionNode | None, filter_: Condition) -> Condition:
+def _filter_of_index(
+    target: ReadTarget, index: Index, where: tree.ConditionNode | None, filter_: Condition
+) -> Condition:
     """The filter of a read of an index that lacks attributes of the condition. If the condition uses the index's key,
     such attributes are refused. Otherwise the filter sees them as missing, even if items are fetched for their
     columns."""
@@ -200,7 +202,7 @@ _ABSENT = ""
 # Ranges
 
 
-def _ranges(target: Target, access: Access, order: tuple[tuple[str, bool], ...]) -> tuple[list[Range], bool]:
+def _ranges(target: ReadTarget, access: Access, order: tuple[tuple[str, bool], ...]) -> tuple[list[Range], bool]:
     """The ranges in the order of the answer, and whether to read each backwards. A scan orders within partitions
     only."""
     partition, *_ = target.keys.partition
@@ -211,10 +213,21 @@ def _ranges(target: Target, access: Access, order: tuple[tuple[str, bool], ...])
     reverse = any(directions.get(attribute.name, False) for attribute in target.keys.sort)
     if access.partitions is None:
         return [reads.segment_range(target.space, 0, 1)], reverse
+    sort = _narrowest(target, access.partitions, access.sort)
     if partition.name not in directions:
-        return sorted((_range(target, p, access.sort) for p in access.partitions), key=_start_of), reverse
+        return sorted((_range(target, p, sort) for p in access.partitions), key=_start_of), reverse
     ordered = sorted(access.partitions, key=_BY_VALUE, reverse=directions[partition.name])
-    return [_range(target, p, access.sort) for p in ordered], reverse
+    return [_range(target, p, sort) for p in ordered], reverse
+
+
+def _narrowest(
+    target: ReadTarget, partitions: Sequence[tuple[AttributeValue, ...]], sort: tuple[KeyCondition, ...]
+) -> tuple[KeyCondition, ...]:
+    """The two conditions that leave the least of a partition. They are the same ones in every partition."""
+    if len(sort) <= 2 or not partitions:
+        return sort
+    ranges = [(_range(target, partitions[0], (one,)), one) for one in sort]
+    return max(ranges, key=lambda pair: pair[0].start)[1], min(ranges, key=lambda pair: pair[0].end)[1]
 
 
 def _start_of(range_: Range) -> bytes:
@@ -226,14 +239,14 @@ _BY_VALUE = cmp_to_key(
 )
 
 
-def _range(target: Target, partition: tuple[AttributeValue, ...], sort: tuple[KeyCondition, ...]) -> Range:
+def _range(target: ReadTarget, partition: tuple[AttributeValue, ...], sort: tuple[KeyCondition, ...]) -> Range:
     conditions = [replace(narrowing, partition=partition) for narrowing in sort] or [KeyCondition(partition, ())]
     ranges = [reads.query_range(target.space, target.keys, one) for one in conditions]
     start, end = max(range_.start for range_ in ranges), min(range_.end for range_ in ranges)
     return Range(start, max(start, end))
 
 
-def _row_key(target: Target, key: Item, range_: Range) -> bytes:
+def _row_key(target: ReadTarget, key: Item, range_: Range) -> bytes:
     """The row key of the token's last item."""
     try:
         keys.check_start_key(target.table, target.index, key)

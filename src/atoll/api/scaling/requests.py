@@ -15,7 +15,7 @@ from atoll.database.region import Region
 from atoll.errors import scaling as errors
 from atoll.scaling import policies, store, targets
 from atoll.scaling.acting import Scaling
-from atoll.scaling.targets import Id, Target
+from atoll.scaling.targets import Id, ScalableTarget
 from atoll.storage.engine import Snapshot
 
 Body = dict[str, Any]
@@ -54,7 +54,7 @@ def target_id(body: Body) -> Id:
     return id_
 
 
-def registered(snapshot: Snapshot, id_: Id) -> Target:
+def registered(snapshot: Snapshot, id_: Id) -> ScalableTarget:
     found = store.target(snapshot, id_)
     if found is None:
         raise errors.not_registered(*id_)

@@ -13,7 +13,7 @@ from atoll.api.scaling.requests import AAS, acting
 from atoll.database.region import Region
 from atoll.errors import scaling as errors
 from atoll.scaling import policies, replicas, store
-from atoll.scaling.targets import Id, Suspended, Target
+from atoll.scaling.targets import Id, ScalableTarget, Suspended
 from atoll.storage.engine import Snapshot, Transaction
 
 Body = dict[str, Any]
@@ -24,7 +24,7 @@ async def register_scalable_target(region: Region, body: Body) -> Body:
     tags = body.get("Tags") or {}
     _check_tags(tags)
 
-    def register(tx: Transaction) -> Target:
+    def register(tx: Transaction) -> ScalableTarget:
         old = store.target(tx, id_)
         requests.units(region, tx, id_)
         if old is None:
@@ -47,12 +47,12 @@ async def register_scalable_target(region: Region, body: Body) -> Body:
     return {"ScalableTargetARN": region.arn(registered.arn_resource, AAS)}
 
 
-def _add(tx: Transaction, id_: Id, number: str, body: Body, now_ms: int) -> Target:
+def _add(tx: Transaction, id_: Id, number: str, body: Body, now_ms: int) -> ScalableTarget:
     if body.get("MinCapacity") is None or body.get("MaxCapacity") is None:
         raise errors.bounds_required()
     tags = body.get("Tags") or {}
     suspended = _suspended(body, Suspended())
-    new = Target(*id_, body["MinCapacity"], body["MaxCapacity"], number, now_ms, suspended, tuple(tags.items()))
+    new = ScalableTarget(*id_, body["MinCapacity"], body["MaxCapacity"], number, now_ms, suspended, tuple(tags.items()))
     _check_bounds(new)
     if len(tags) > limits.SCALABLE_TARGET_TAGS:
         raise errors.too_many_tags(id_.resource)
@@ -67,7 +67,7 @@ def _given(body: Body, member: str, otherwise: int) -> int:
     return otherwise if found is None else int(found)
 
 
-def _check_bounds(target: Target) -> None:
+def _check_bounds(target: ScalableTarget) -> None:
     if target.least > target.most:
         raise errors.bounds_reversed()
     if target.least < 1:
@@ -117,7 +117,7 @@ async def describe_scalable_targets(region: Region, body: Body) -> Body:
 
 def _found(
     snapshot: Snapshot, resources: list[str] | None, dimension: str | None, after: tuple[str, ...] | None
-) -> Iterator[Target]:
+) -> Iterator[ScalableTarget]:
     if not resources:
         yield from store.targets(snapshot, after=after)
         return
@@ -127,7 +127,7 @@ def _found(
                 yield target
 
 
-def _described(region: Region, target: Target) -> Body:
+def _described(region: Region, target: ScalableTarget) -> Body:
     suspended = target.suspended
     return {
         **store.members(target),
@@ -181,7 +181,7 @@ async def list_tags_for_resource(region: Region, body: Body) -> Body:
     return await region.read(read)
 
 
-def _tagged(region: Region, snapshot: Snapshot, arn: str) -> Target:
+def _tagged(region: Region, snapshot: Snapshot, arn: str) -> ScalableTarget:
     resource = region.resource(arn, AAS) or ""
     found = store.target_of(snapshot, resource.removeprefix("scalable-target/"))
     if found is None:

@@ -106,7 +106,7 @@ class Creation:
         self._read.set_visibility(provisioned)
         self._write.set_visibility(provisioned)
         connection = self._view.connection
-        place = samples.Place(connection.endpoint.address.url, connection.region)
+        place = samples.SampleEndpoint(connection.endpoint.address.url, connection.region)
         put(self._code, samples.boto3(place, "create_table", self._request()))
 
     async def _create(self) -> None:

@@ -310,7 +310,7 @@ async def editor(view: View) -> None:
                     view.table_url(view.table, "nearest", **query),
                     "button small",
                 )
-    place = samples.Place(view.connection.endpoint.address.url, view.connection.region)
+    place = samples.SampleEndpoint(view.connection.endpoint.address.url, view.connection.region)
     with section("Request"):
         way = Field("Shown as", "boto3", "choice", {"boto3": "boto3", "cli": "AWS CLI"}, change=lambda: show())
         shown = code("", "the request")

@@ -158,7 +158,7 @@ class Items:
         if search is None:
             return
         connection = self._view.connection
-        place = samples.Place(connection.endpoint.address.url, connection.region)
+        place = samples.SampleEndpoint(connection.endpoint.address.url, connection.region)
         try:
             request = search.request()
             match self._way.value:

@@ -98,7 +98,7 @@ class Console:
 
     def _show_code(self) -> None:
         connection = self._view.connection
-        place = samples.Place(connection.endpoint.address.url, connection.region)
+        place = samples.SampleEndpoint(connection.endpoint.address.url, connection.region)
         way = samples.boto3 if self._way.value == "boto3" else samples.cli
         put(self._code, way(place, "execute_statement", self._request()))
 

@@ -190,7 +190,7 @@ class Cursor:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class ChangeBatch:
     changes: list[tuple[int, int, ChangeRow]]
     """Tuples of shard, number and change. The changes of an item are in order."""
     cursor: Cursor
@@ -213,7 +213,7 @@ def start_at_end(snapshot: Snapshot, scope: Scope) -> Cursor:
     return Cursor(tuple(zip(numbers, ends(snapshot, scope.log_space, present), strict=True)))
 
 
-def read(snapshot: Snapshot, scope: Scope, cursor: Cursor, limit: int, most_bytes: int | None = None) -> Batch:
+def read(snapshot: Snapshot, scope: Scope, cursor: Cursor, limit: int, most_bytes: int | None = None) -> ChangeBatch:
     """Read at most `limit` changes, a similar number from each shard. Stops when their images have `most_bytes`."""
     present = {shard.number: shard for shard in listed(snapshot, scope)}
     prefetch(snapshot, [(scope.log_space, n) for n, _ in cursor.positions if n in present])
@@ -237,7 +237,7 @@ def read(snapshot: Snapshot, scope: Scope, cursor: Cursor, limit: int, most_byte
         before, (cursor, more) = cursor, advance(Cursor(tuple(positions)), list(present.values()))
         missed += more
         moved = cursor != before
-    return Batch(found, cursor, missed, not moved)
+    return ChangeBatch(found, cursor, missed, not moved)
 
 
 def _read_some(reading: Reading, number: int, found: list[tuple[int, int, ChangeRow]], room: int) -> tuple[int, int]:

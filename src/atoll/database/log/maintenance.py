@@ -18,7 +18,7 @@ TRIMMED_CHANGES = 200
 TRIM_INTERVAL_MS = 60_000
 """The shortest time between two trims of a shard; changes may stay this much longer."""
 
-LOOK_MS = limits.STREAM_RETENTION_MS
+LONGEST_TRIM_INTERVAL_MS = limits.STREAM_RETENTION_MS
 """The longest time between two trims of a shard; a shorter retention takes effect within this time."""
 
 
@@ -66,7 +66,7 @@ def trim(tx: Transaction, region: Region, stamp: Stamp, subject: bytes) -> int |
     if next_ms is None:
         tx.delete(row)
         return None
-    return min(next_ms, now_ms + LOOK_MS)
+    return min(next_ms, now_ms + LONGEST_TRIM_INTERVAL_MS)
 
 
 def _keep_ms(tx: Transaction, region: Region, log_space: int) -> int | None:

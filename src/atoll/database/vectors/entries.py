@@ -25,7 +25,7 @@ from atoll.model.values import AttributeValue, Item
 from atoll.storage.engine import Transaction
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class VectorWrite:
     """A write to one vector index, to charge it."""
 

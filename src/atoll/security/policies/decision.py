@@ -23,7 +23,7 @@ from atoll.security.policies.patterns import Context
 from atoll.security.policies.principals import Grant, Principal
 
 
-class Source(Enum):
+class PolicyKind(Enum):
     """A kind of policy, as messages name it."""
 
     IDENTITY = "identity-based policy"
@@ -37,7 +37,7 @@ class Source(Enum):
 class Attached(NamedTuple):
     """A policy with its name, as explanations show it."""
 
-    source: Source
+    source: PolicyKind
     name: str
     policy: Policy
 
@@ -57,7 +57,7 @@ class Policies:
 class Because(NamedTuple):
     """The statement that decided."""
 
-    source: Source
+    source: PolicyKind
     policy: str
     number: int
     sid: str | None
@@ -67,7 +67,7 @@ class Decision(NamedTuple):
     allowed: bool
     explicit: bool
     """Whether a Deny refused it."""
-    source: Source | None
+    source: PolicyKind | None
     """The kind of policy that denies, or that does not allow."""
     because: Because | None
 
@@ -123,7 +123,7 @@ class Narrowed:
             return Decision(False, True, denied.because.source, denied.because)
         for level in self.control:
             if _first(level, context) is None:
-                return _implicit(Source.CONTROL)
+                return _implicit(PolicyKind.CONTROL)
         granted = _first(self.resource, context)
         if self.is_own:
             if granted is not None and granted.grant is Grant.DIRECT:
@@ -133,20 +133,20 @@ class Narrowed:
         own = self._of_caller(context, None)
         if not own.allowed:
             return own
-        return _implicit(Source.RESOURCE) if granted is None else _allowed(granted)
+        return _implicit(PolicyKind.RESOURCE) if granted is None else _allowed(granted)
 
     def _of_caller(self, context: Context, granted: Candidate | None) -> Decision:
         """The decision of the caller's own policies; `granted` replaces an identity policy."""
         allowed = granted or _first(self.identity, context)
         if allowed is None and not self.is_root:
-            return _implicit(Source.IDENTITY)
-        for source, limits in ((Source.BOUNDARY, self.boundary), (Source.SESSION, self.session)):
+            return _implicit(PolicyKind.IDENTITY)
+        for source, limits in ((PolicyKind.BOUNDARY, self.boundary), (PolicyKind.SESSION, self.session)):
             if limits is not None and _first(limits, context) is None:
                 return _implicit(source)
         return Decision(True, False, None, None) if allowed is None else _allowed(allowed)
 
 
-def _implicit(source: Source) -> Decision:
+def _implicit(source: PolicyKind) -> Decision:
     return Decision(False, False, source, None)
 
 
@@ -176,7 +176,7 @@ def _candidates(policies: Iterable[Attached], question: Question, *, allow: bool
     return unconditional[:1] if allow else found[: found.index(unconditional[0]) + 1]
 
 
-def _candidate(source: Source, name: str, statement: Statement, question: Question) -> Candidate | None:
+def _candidate(source: PolicyKind, name: str, statement: Statement, question: Question) -> Candidate | None:
     grant = None
     if statement.principals is not None:
         grant = statement.principals.grant(question.caller, statement.allow)

@@ -69,11 +69,11 @@ class Writes(Lanes):
         self._contended = 0
 
     async def _serve(self, batch: list[Pending]) -> int:
-        served = Batch(batch)
+        served = CommitBatch(batch)
         await self._settle(served)
         return served.size
 
-    async def _settle(self, batch: Batch) -> None:
+    async def _settle(self, batch: CommitBatch) -> None:
         """Run, commit and answer the functions of a batch, with as many tries as it takes."""
         tries = 0
         while batch.waiting:
@@ -104,7 +104,7 @@ class Writes(Lanes):
                 self._cluster.release(connection)
             tries += 1
 
-    def _is_over(self, batch: Batch, error: Exception, tries: int) -> bool:
+    def _is_over(self, batch: CommitBatch, error: Exception, tries: int) -> bool:
         if isinstance(error, Undone) and tries >= TRIES:
             batch.fail(Conflict(str(error)))
             return True
@@ -113,7 +113,7 @@ class Writes(Lanes):
             return True
         return False
 
-    async def _try(self, connection: Connection, batch: Batch) -> None:
+    async def _try(self, connection: Connection, batch: CommitBatch) -> None:
         batch.begin(Fetched(self._known))
         await self._run_functions(connection, batch)
         if batch.waiting:
@@ -122,7 +122,7 @@ class Writes(Lanes):
             self._know(batch.fetched)
             batch.answer()
 
-    async def _run_functions(self, connection: Connection, batch: Batch) -> None:
+    async def _run_functions(self, connection: Connection, batch: CommitBatch) -> None:
         """Fetch and run until all functions have an outcome, or have left."""
         while True:
             if batch.in_loop:
@@ -143,9 +143,9 @@ class Writes(Lanes):
             if batch.fetched.is_torn_along:
                 batch.begin(batch.fetched.again())
         for pending in batch.leaves():
-            self._run(self._settle(Batch([pending], in_loop=False)))
+            self._run(self._settle(CommitBatch([pending], in_loop=False)))
 
-    async def _commit(self, connection: Connection, batch: Batch) -> None:
+    async def _commit(self, connection: Connection, batch: CommitBatch) -> None:
         if not self._contended and not batch.fetched.is_torn_along:
             if await self._commit_if_current(connection, batch):
                 return
@@ -158,7 +158,7 @@ class Writes(Lanes):
         if not await self._commit_if_current(connection, batch, ends=True):
             raise Undone("somebody commits without the lock")
 
-    async def _again_under_lock(self, connection: Connection, batch: Batch) -> None:
+    async def _again_under_lock(self, connection: Connection, batch: CommitBatch) -> None:
         before = batch.fetched
         now = before.again()
         await fetch(connection, self._schema, now, deadline_s=FETCH_S)
@@ -170,7 +170,7 @@ class Writes(Lanes):
         batch.begin(now)
         await self._run_functions(connection, batch)
 
-    async def _commit_if_current(self, connection: Connection, batch: Batch, *, ends: bool = False) -> bool:
+    async def _commit_if_current(self, connection: Connection, batch: CommitBatch, *, ends: bool = False) -> bool:
         """`ends`: a transaction is open, and ends."""
         connection.warned = False
         try:
@@ -193,7 +193,7 @@ class _Unknown(Exception):
     """The commit may have happened or not."""
 
 
-class Batch:
+class CommitBatch:
     """Functions that commit together, and what they have read and written."""
 
     def __init__(self, functions: list[Pending], *, in_loop: bool = True) -> None:
@@ -302,9 +302,11 @@ class Batch:
         for pending in waiting:
             pending.fail(error)
 
-    def halves(self) -> tuple[Batch, Batch]:
+    def halves(self) -> tuple[CommitBatch, CommitBatch]:
         middle = len(self.waiting) // 2
-        return Batch(self.waiting[:middle], in_loop=self.in_loop), Batch(self.waiting[middle:], in_loop=self.in_loop)
+        return CommitBatch(self.waiting[:middle], in_loop=self.in_loop), CommitBatch(
+            self.waiting[middle:], in_loop=self.in_loop
+        )
 
 
 def _add(all_: Buffer, own: Buffer) -> None:

@@ -1,8 +1,8 @@
-"""Vectors and hashes as the tables have them.
+"""Vectors and hashes in the form that the tables store.
 
-COSINE: vectors of length 1, compared by their product. So a zero vector, which pgvector's cosine distance leaves out,
-is at distance 1 from all others. pgvector computes with 32-bit floats, so elements that would overflow are cut. A
-search scores the entries themselves, and sees by how much the ranks of candidates are wrong.
+For COSINE, vectors are stored with length 1 and compared by their product, because pgvector's cosine distance leaves
+zero vectors out; by the product they are at distance 1 from all others. pgvector computes with 32-bit floats, so
+elements that would overflow are clipped. A search scores the entries exactly, and so it sees these errors of ranks.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from atoll.vectors.scan import Conditions, Entry
 
 VECTOR, HALFVEC = "vector", "halfvec"
 VECTOR_DIMENSIONS, HALFVEC_DIMENSIONS = 2_000, 4_000
-"""The most that a graph takes of each type."""
+"""The greatest number of dimensions that a graph supports, for each type."""
 
 _MOST = {VECTOR: 1e16, HALFVEC: 65_504.0}
 _ELEMENT = {VECTOR: ">f4", HALFVEC: ">f2"}
@@ -34,19 +34,19 @@ Arguments = tuple[list[bytes], list[bytes], list[int], list[str], list[bytes]]
 
 
 def type_of(index: VectorIndex) -> str | None:
-    """None: pgvector takes no vectors of so many dimensions."""
+    """The type of the column; None if no graph of pgvector supports so many dimensions."""
     if index.dimensions <= VECTOR_DIMENSIONS:
         return VECTOR
     return HALFVEC if index.dimensions <= HALFVEC_DIMENSIONS else None
 
 
 def operator(index: VectorIndex) -> tuple[str, str]:
-    """The operator, and the name of its class for a graph without the type."""
+    """The distance operator, and the name of its operator class for a graph, without the type."""
     return ("<->", "l2_ops") if index.distance == EUCLIDEAN else ("<#>", "ip_ops")
 
 
 def shape(index: VectorIndex) -> str:
-    """What the table depends on."""
+    """A hash of the part of the definition that decides the table's contents."""
     names = [element.name for element in index.searched]
     text = orjson.dumps([index.dimensions, index.distance, index.log_space, names])
     return blake2b(text, digest_size=16).hexdigest()
@@ -66,7 +66,7 @@ def encoded(index: VectorIndex, vectors: Matrix) -> list[bytes]:
 
 
 def ranks(index: VectorIndex, found: Sequence[float]) -> Scores:
-    """Distances of pgvector as ranks; see `codes`."""
+    """The ranks (see `codes`) that belong to pgvector's distances."""
     array = np.array(found, dtype=np.float64)
     if index.distance == EUCLIDEAN:
         return np.square(array)
@@ -74,14 +74,14 @@ def ranks(index: VectorIndex, found: Sequence[float]) -> Scores:
 
 
 def arguments(index: VectorIndex, entries: Sequence[Entry]) -> Arguments:
-    """Of the statement `put`."""
+    """The arguments of `statements.put`."""
     keys = [key for key, _ in entries]
     hashes = [_hashes_of(index, row) for _, row in entries] if index.searched else ["{}"] * len(entries)
     return ids(keys), keys, [len(row) for _, row in entries], hashes, encoded(index, scan.vectors(index, entries))
 
 
 def ids(keys: Sequence[bytes]) -> list[bytes]:
-    """Of keys, which may be longer than PostgreSQL's indexes take."""
+    """Hashes of keys, because a key may be longer than PostgreSQL's indexes allow."""
     return [blake2b(key, digest_size=16).digest() for key in keys]
 
 

@@ -1,11 +1,12 @@
-"""The candidates of a search: those of the index's table, and the entries that changed since.
+"""The candidates of a search: from the index's table, and from the entries that changed since.
 
-The position of the table is read before its entries, so no change between the two is missed. Both are read in one
-transaction, which keeps other front ends from creating the table anew. The entries that changed after this position are
-kept as codes, as those of a whole index are (`following`), until the table has them.
+The table's position is the number of the last change that it has. A search reads the position before the entries, so it
+misses no change between the two reads. Both reads are in one transaction, during which no front end can recreate the
+table. The front end keeps the entries that changed after the position as codes in memory (`following`), until the table
+has them.
 
-A table without a graph is scanned. So are the entries that fit a search's conditions, if they are few. Otherwise the
-graph is searched until enough entries fit. If it gives up, they are all scanned.
+A table without a graph is scanned. If only few entries fit a search's conditions, these are scanned. Otherwise the
+graph is searched until enough entries fit. If it stops before, all entries that fit are scanned.
 """
 
 from __future__ import annotations
@@ -21,33 +22,34 @@ from atoll.vectors.candidates import Candidates
 from atoll.vectors.distances import Matrix
 from atoll.vectors.following import Followed
 from atoll.vectors.pgvector import encoding, statements, tables
-from atoll.vectors.pgvector.statements import Names, State
+from atoll.vectors.pgvector.statements import Names, TableState
 from atoll.vectors.pgvector.tables import DEADLINE_S, Connection, Tables
 from atoll.vectors.scan import Conditions
 
 FEW = 4_000
-"""So many entries that fit the conditions of a search are scanned."""
+"""If at most this many entries fit a search's conditions, they are scanned."""
 MOST_TUPLES = 20_000
-"""A search of a graph looks at no more entries. Then those that fit are scanned."""
+"""A search of a graph stops after this many entries."""
 RESTART = 1_024
-"""The codes of changed entries are made anew if there are so many, and the table has half of them."""
+"""If at least this many changed entries are in memory, and the table has half of their changes, they are read anew."""
 _KNOWN = 1_000
 
 _log = logging.getLogger(__name__)
 
 
 class Recent:
-    """What a front end keeps of the tables in memory."""
+    """The data that a front end keeps in memory about the tables."""
 
     def __init__(self, region: Region) -> None:
         self._region = region
         self._changed: dict[int, tuple[int, Followed]] = {}
-        """By the space of an index: the entries that changed after a position of its table."""
+        """For each index, by its space: a position of its table, and the entries that changed after it."""
         self.many: dict[tuple[int, ...], None] = {}
-        """Conditions that many entries fitted: with the space, their hashes."""
+        """Conditions that fit many entries: the space of the index, and the hashes of the condition's values."""
 
     async def changed(self, index: VectorIndex, position: int, number: int) -> Followed | None:
-        """The entries that changed after the position, up to the number; None if the log does not have them."""
+        """The entries that changed after `position`, up to the change `number`; None if the log lacks some of these
+        changes."""
         start, followed = self._changed.get(index.space, (-1, Followed(index)))
         held = len(followed.memory)
         is_old = held >= RESTART and followed.position - position < held // 2
@@ -59,7 +61,7 @@ class Recent:
             return followed if await followed.follow(self._region, number) else None
 
     def keep(self, spaces: set[int]) -> None:
-        """Forget other indexes."""
+        """Forget all indexes but those with these spaces."""
         for space in self._changed.keys() - spaces:
             del self._changed[space]
 
@@ -75,10 +77,10 @@ class _Found(NamedTuple):
 
 
 class TableSource:
-    """The source of one search."""
+    """The table of an index as the source of candidates of one search."""
 
     def __init__(self, region: Region, index: VectorIndex, number: int) -> None:
-        """The search must see all changes up to the number."""
+        """The search must see all changes up to `number`."""
         self._region = region
         self._tables = region.state(Tables)
         self._recent = region.state(Recent)
@@ -111,7 +113,7 @@ class TableSource:
     ) -> _Found | None:
         known = (self._index.space, *hashes)
         row = await connection.fetch(statements.read_state(names.schema), (names.space,))
-        state = State(*row[0]) if row else None
+        state = TableState(*row[0]) if row else None
         if state is None or not tables.serves(state) or not self._tables.fits(self._index, state):
             return None
         encoded = encoding.encoded(self._index, query.reshape(1, -1))[0]
@@ -145,7 +147,7 @@ def as_candidates(index: VectorIndex, rows: list[Any], is_all: bool) -> Candidat
 async def scan(
     connection: Connection, names: Names, query: bytes, hashes: list[int], most: int, fitting: int
 ) -> list[Any]:
-    """Compare the query with so many of the entries that fit."""
+    """The nearest entries, of the first `fitting` ones that fit."""
     await connection.execute(statements.ALLOW_FILTERED if hashes else statements.ALLOW_SCAN)
     arguments = (query, most, fitting, hashes) if hashes else (query, most, fitting)
     return await connection.fetch(statements.scan(names, filtered=bool(hashes)), arguments, DEADLINE_S)
@@ -160,8 +162,8 @@ async def graph(
 
 
 def _merged(table: Candidates, changed: Followed, recent: Candidates) -> Candidates:
-    """Without what the table has of entries that changed. Beyond the last rank of a source it may have more entries, so
-    nothing beyond it is kept."""
+    """The candidates of both sources. Changed entries are taken from memory only. A source may have more entries beyond
+    its last rank, so no candidate beyond the nearer one of the two last ranks is kept."""
     pairs = zip(table.keys, table.ranks.tolist(), table.sizes, strict=True)
     those = [one for one in pairs if one[0] not in changed.memory]
     those += zip(recent.keys, recent.ranks.tolist(), recent.sizes, strict=True)

@@ -1,10 +1,10 @@
 """The tables of pgvector in the schema of a region, and the SQL.
 
-    "REGION".vectors       a row for each of them: see `State`
+    "REGION".vectors       a row for each table: see `TableState`
     "REGION".vectors_SPACE the entries of the index with this space; `vectors_SPACE_graph` is its HNSW index
 
-A transaction that changes a table claims its row first, and ends if the row is not as it was: so two front ends that
-both think that they hold the lease do no harm. These transactions need not be durable at once.
+A transaction that changes a table first locks the table's row in `vectors`, and ends if the row has changed. So two
+front ends that both believe that they hold the lease do no harm. These transactions need not be durable at once.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 PLAIN_BYTES = 6_000
-"""Larger embeddings are stored outside of their rows, which have to fit into a page of 8 KB."""
+"""Larger embeddings are stored outside of their rows, because a row must fit into a page of 8 KB."""
 
 EXTENSION = """
 select string_to_array(extversion, '.'), nspname, to_regclass($1) is not null
@@ -28,36 +28,36 @@ BEGIN = "begin; set local synchronous_commit = off"
 WALKING, FILLED, GRAPH, UNFIT = "walking", "filled", "graph", "unfit"
 
 
-class State(NamedTuple):
+class TableState(NamedTuple):
     space: int
     shape: str
-    """Of the index, as far as the table depends on it."""
+    """See `encoding.shape`."""
     stage: str
-    """WALKING: the entries are being read for the first time. FILLED: all are there. GRAPH: with a graph. UNFIT: the
-    graph did not find enough of what is nearest, so there is no table."""
+    """WALKING: the table is being filled. FILLED: it has all entries. GRAPH: it has a graph, too. UNFIT: the graph
+    found too few of the nearest entries, so the table was dropped."""
     position: int
     """The number of the last change that the table has."""
     walked: bytes
-    """The last key that was read."""
+    """The last key that was read to fill the table."""
     entries: int
-    """How many there were when the table was changed last."""
+    """The number of the index's entries at the last change of the table."""
     breadth: int
-    """How many candidates a search of the graph keeps; 0 until that was measured."""
+    """How many candidates a search of the graph keeps (`hnsw.ef_search`); 0 until the graph is measured."""
     measured: int
     """The position at the last measurement."""
 
 
 @dataclass(frozen=True)
 class Names:
-    """Of one table."""
+    """The names of one table and its parts in SQL."""
 
     schema: str
-    """The region's, quoted."""
+    """The region's schema, quoted."""
     extension: str
     """The schema of the extension."""
     space: int
     type: str
-    """vector or halfvec"""
+    """The type of the column: vector or halfvec."""
     operator: str
     operators: str
     """The operator class of the graph."""
@@ -76,12 +76,12 @@ class Names:
 
     @property
     def within(self) -> str:
-        """The schema of the extension, as SQL has it."""
+        """The schema of the extension, quoted."""
         return '"' + self.extension.replace('"', '""') + '"'
 
 
 def read_states(schema: str) -> str:
-    return f"select {', '.join(State._fields)} from {schema}.vectors"
+    return f"select {', '.join(TableState._fields)} from {schema}.vectors"
 
 
 def read_state(schema: str) -> str:
@@ -89,12 +89,12 @@ def read_state(schema: str) -> str:
 
 
 def claim(names: Names) -> str:
-    """No row: another front end has claimed it."""
+    """Read and lock the table's state. Returns no row if another front end has locked it."""
     return f"{read_state(names.schema)} for update skip locked"
 
 
 def create(names: Names, shape: str, dimensions: int, position: int, *, has_hashes: bool) -> str:
-    """Creates the table anew."""
+    """Create the table, in place of any earlier one."""
     lines = [
         BEGIN,
         LOCK,
@@ -110,9 +110,9 @@ def create(names: Names, shape: str, dimensions: int, position: int, *, has_hash
     if has_hashes:
         lines.append(f"create index on {names.table} using gin (hashes) with (fastupdate = off)")
     values = f"({names.space}, '{shape}', '{WALKING}', {position}, '', 0, 0, 0)"
-    columns = State._fields[1:]
+    columns = TableState._fields[1:]
     lines += [
-        f"insert into {names.states} ({', '.join(State._fields)}) values {values} on conflict (space) do update set"
+        f"insert into {names.states} (space, {', '.join(columns)}) values {values} on conflict (space) do update set"
         f" ({', '.join(columns)}) = ({', '.join(f'excluded.{name}' for name in columns)})",
         "commit",
     ]
@@ -120,8 +120,8 @@ def create(names: Names, shape: str, dimensions: int, position: int, *, has_hash
 
 
 def update(names: Names) -> str:
-    columns = State._fields[1:]
-    values = ", ".join(f"${number}" for number in range(2, len(State._fields) + 1))
+    columns = TableState._fields[1:]
+    values = ", ".join(f"${number}" for number in range(2, len(TableState._fields) + 1))
     return f"update {names.states} set ({', '.join(columns)}) = ({values}) where space = $1"
 
 
@@ -156,7 +156,7 @@ def drop_table(schema: str, space: int) -> str:
 
 
 def forget(schema: str, space: int) -> str:
-    """Drops a table with its state."""
+    """Drop a table and its state."""
     return f"{BEGIN}; {drop_table(schema, space)}; delete from {schema}.vectors where space = {space}; commit"
 
 
@@ -164,14 +164,14 @@ def sample(names: Names, percent: float) -> str:
     return f"select key, size from {names.table} tablesample system ({percent})"
 
 
-# Searches. The sessions of a store avoid the plans that are only good with statistics (see `storage.postgresql`).
+# Searches. A store's sessions disable plans that need statistics (see `storage.postgresql`); searches enable them.
 
 ALLOW_SCAN = "set local enable_seqscan = on"
 ALLOW_FILTERED = "set local enable_bitmapscan = on"
 
 
 def begin_search(names: Names) -> str:
-    """Begins a transaction in which the table is not created anew."""
+    """Begin a transaction during which the table cannot be recreated."""
     return f"begin read only; lock table {names.table} in access share mode"
 
 
@@ -187,8 +187,8 @@ def allow_graph(breadth: int, most_tuples: int) -> str:
 
 
 def scan(names: Names, *, filtered: bool) -> str:
-    """The nearest of the entries that fit, exactly. Arguments: query, how many are nearest, how many entries may fit,
-    hashes. Also returns how many fit."""
+    """Compare the query with each entry that fits. Returns the nearest ones, and how many fit. Arguments: query, the
+    number of nearest entries, the number of fitting entries to read, hashes."""
     where = "where hashes @> $4::int8[]" if filtered else ""
     return (
         f"with fit as materialized (select key, size, {names.distance} as distance from {names.table} {where} limit $3)"
@@ -197,6 +197,6 @@ def scan(names: Names, *, filtered: bool) -> str:
 
 
 def graph(names: Names, *, filtered: bool) -> str:
-    """Arguments: query, how many, hashes."""
+    """Search the graph. Arguments: query, the number of entries, hashes."""
     where = "where hashes @> $3::int8[]" if filtered else ""
     return f"select key, size, {names.distance} from {names.table} {where} order by {names.distance} limit $2"

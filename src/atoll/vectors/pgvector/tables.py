@@ -1,4 +1,4 @@
-"""The tables that a region has in pgvector, as far as this front end knows."""
+"""The pgvector tables of a region, as this front end last saw them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any, Protocol
 from atoll.database.region import Database, Region
 from atoll.database.vectors.definition import VectorIndex
 from atoll.vectors.pgvector import encoding, statements
-from atoll.vectors.pgvector.statements import FILLED, GRAPH, Names, State
+from atoll.vectors.pgvector.statements import FILLED, GRAPH, Names, TableState
 
 LEAST_VERSION = (0, 8)
-"""The first one whose graph goes on until enough entries fit a filter."""
+"""The first version of pgvector that continues to search a graph until enough entries fit a filter."""
 SCANNED = 20_000
-"""A table whose graph is missing or not measured yet is scanned by each search, if it has no more entries."""
+"""Searches scan a table without a measured graph, if it has at most this many entries; otherwise they do not use it."""
 DEADLINE_S = 60.0
 BUILD_S = 24 * 3600.0
 
@@ -31,10 +31,10 @@ class Connection(Protocol):
 
 
 class Outdated(Exception):
-    """Another front end changes the table."""
+    """Another front end is changing the table, or has changed it."""
 
 
-def serves(state: State | None) -> bool:
+def serves(state: TableState | None) -> bool:
     """Whether searches use the table."""
     return state is not None and state.stage in (FILLED, GRAPH) and (state.breadth > 0 or state.entries <= SCANNED)
 
@@ -44,9 +44,9 @@ class Tables:
         assert region.database is not None
         self.database: Database = region.database
         self.extension: str | None = None
-        """Its schema; None if it is missing, or too old."""
-        self.states: dict[int, State] = {}
-        """By the space of the index."""
+        """The schema of the extension; None if the extension is missing or too old."""
+        self.states: dict[int, TableState] = {}
+        """The state of each table, by the space of its index."""
         self._may_create = True
 
     def names(self, index: VectorIndex) -> Names:
@@ -59,23 +59,23 @@ class Tables:
         state = self.states.get(index.space)
         return self.extension is not None and serves(state) and state is not None and self.fits(index, state)
 
-    def fits(self, index: VectorIndex, state: State) -> bool:
+    def fits(self, index: VectorIndex, state: TableState) -> bool:
         return state.shape == encoding.shape(index)
 
     async def refresh(self) -> None:
         """Look for the extension and the tables."""
         self.extension, self.states = await self.database.run(self._look)
 
-    async def _look(self, connection: Connection) -> tuple[str | None, dict[int, State]]:
+    async def _look(self, connection: Connection) -> tuple[str | None, dict[int, TableState]]:
         schema = self.database.schema
         (version, extension, has_states), *_ = await connection.fetch(statements.EXTENSION, (f"{schema}.vectors",))
         if version is None or tuple(map(int, version[:2])) < LEAST_VERSION:
             return None, {}
         found = await connection.fetch(statements.read_states(schema)) if has_states else []
-        return extension, {row[0]: State(*row) for row in found}
+        return extension, {row[0]: TableState(*row) for row in found}
 
     async def create_extension(self) -> None:
-        """Create it, if the server has it and the role may. Another try would fail as well."""
+        """Try once to create the extension, if the server has it."""
         if not self._may_create:
             return
         self._may_create = False
@@ -86,10 +86,10 @@ class Tables:
 
         await self.database.run(create)
 
-    async def begin(self, connection: Connection, names: Names, state: State) -> None:
-        """Begin a transaction that changes a table, which must be as known. Raises `Outdated` if it is not."""
+    async def begin(self, connection: Connection, names: Names, state: TableState) -> None:
+        """Begin a transaction that changes a table. Raises `Outdated` if the table is not in this state."""
         await connection.use_type(names.extension, names.type)
         await connection.execute(statements.BEGIN)
         found = await connection.fetch(statements.claim(names), (names.space,))
-        if not found or State(*found[0]) != state:
+        if not found or TableState(*found[0]) != state:
             raise Outdated

@@ -1,15 +1,17 @@
-"""The front end that holds the region's lease fills the tables, and applies the logs of their indexes to them.
+"""Keep the tables current: the front end that holds the region's lease fills them, and applies their indexes' change
+logs to them.
 
-A walk over the entries fills a new table, in transactions that note how far it came. After that each step applies some
-changes of the log. So a step may end anywhere. A table that the log does not reach back to is filled anew.
+A walk over all entries fills a new table. Each transaction stores the table's new state with its rows, so the work may
+stop at any time. Then each step applies some changes of the log. If the log no longer has a change that the table
+lacks, the table is filled again.
 
-A graph is built over many entries at once, which takes a tenth of the time that adding one after the other takes. It is
-dropped before very many changes are applied, and built again.
+A graph is built when the table has many entries, which takes a tenth of the time of adding them one by one. Before very
+many changes are applied, it is dropped; later it is built again.
 
-HNSW finds almost all of what is nearest among embeddings of a model, and half of it or less among vectors without
-structure. So a graph is used only after a measurement: some searches, compared with a walk over all entries. It chooses
-the breadth of searches. If none is enough, the table is dropped, and searches use the codes. A graph is measured again
-when half as much has changed as it has entries.
+Among embeddings of a model, HNSW finds almost all of the nearest entries; among vectors without structure, half of them
+or fewer. So searches use a graph only after a measurement, which compares some searches with a walk over all entries
+and chooses the breadth of searches. If no breadth finds enough, the table is dropped, and searches use the codes in
+memory. A graph is measured again when the number of changes since is half of the number of entries.
 """
 
 from __future__ import annotations
@@ -31,24 +33,24 @@ from atoll.vectors.best import Best, read_entries
 from atoll.vectors.distances import Matrix
 from atoll.vectors.pgvector import encoding, source, statements, tables
 from atoll.vectors.pgvector.source import Recent
-from atoll.vectors.pgvector.statements import FILLED, GRAPH, UNFIT, WALKING, State
+from atoll.vectors.pgvector.statements import FILLED, GRAPH, UNFIT, WALKING, TableState
 from atoll.vectors.pgvector.tables import Connection, Outdated, Tables
 from atoll.vectors.searchers import Searchers
 
 GRAPH_FROM = 5_000
-"""So many entries have a graph."""
+"""A table with at least this many entries has a graph."""
 BULK = 10_000
-"""A graph is dropped before so many changes, or a quarter of the entries if that is more."""
+"""A graph is dropped if this many changes are pending, and at least a quarter as many as entries."""
 FEW_CHANGES = 256
-"""A graph is built or measured while no more changes are outstanding."""
+"""A graph is built or measured only while at most this many changes are pending."""
 PIECES = 4
-"""One transaction adds so many pieces of a walk."""
+"""How many pieces of a walk one transaction adds."""
 
 BREADTHS = (100, 200, 400)
 RECALL = 0.97
-"""Of measured searches. Those of clients may be harder."""
+"""The recall that a measurement requires. Clients' queries may be harder than the measured ones."""
 QUERIES = 16
-"""Of each kind: vectors of entries, and the middles between two of them."""
+"""How many queries of each kind a measurement makes: vectors of entries, and midpoints of two of them."""
 NEAREST = 10
 
 _log = logging.getLogger(__name__)
@@ -61,12 +63,12 @@ Ranked = list[tuple[float, bytes]]
 class _Index(NamedTuple):
     of: VectorIndex
     number: int
-    """Of its last change."""
+    """The number of the last change."""
     entries: int
 
 
 async def tick(region: Region) -> bool:
-    """Do some work; returns whether there is more."""
+    """Do some work on the region's tables; returns whether more is due."""
     indexes = await region.read(lambda snapshot: _find(region, snapshot))
     kept = region.state(Tables)
     await kept.refresh()
@@ -105,7 +107,7 @@ async def _forget(kept: Tables, connection: Connection, space: int) -> None:
 
 
 async def step(region: Region, index: VectorIndex, number: int, entries: int) -> bool:
-    """Bring the table of an index closer to the change of this number. Returns whether there was anything to do."""
+    """Do some work on the table of an index whose last change has this number. Returns whether any was due."""
     work = _Work(region, index, entries)
     state = work.kept.states.get(index.space)
     try:
@@ -115,7 +117,7 @@ async def step(region: Region, index: VectorIndex, number: int, entries: int) ->
 
 
 class _Work:
-    """Of one step."""
+    """One step of work on a table."""
 
     def __init__(self, region: Region, index: VectorIndex, entries: int) -> None:
         self.kept = region.state(Tables)
@@ -124,7 +126,7 @@ class _Work:
         self._entries = entries
         self._names = self.kept.names(index)
 
-    async def step(self, state: State | None, number: int) -> bool:
+    async def step(self, state: TableState | None, number: int) -> bool:
         if state is None or not self.kept.fits(self._index, state):
             return await self._create(number)
         behind = number - state.position
@@ -155,8 +157,8 @@ class _Work:
         await self.kept.database.run(lambda connection: connection.execute(script, tables.DEADLINE_S))
         return True
 
-    async def _walk(self, state: State) -> bool:
-        """Add some entries. Those that changed since the walk began are in the log."""
+    async def _walk(self, state: TableState) -> bool:
+        """Add some entries. `_apply` adds those that change after the walk began, from the log."""
         start, end = fmt.space_range(self._index.space)
         found: list[scan.Entry] = []
         at: bytes | None = state.walked + b"\0" if state.walked else start
@@ -170,7 +172,7 @@ class _Work:
         stage, walked = (FILLED, b"") if at is None else (WALKING, found[-1][0])
         return await self._put(state._replace(stage=stage, walked=walked, entries=self._entries), state, found, [])
 
-    async def _apply(self, state: State) -> bool:
+    async def _apply(self, state: TableState) -> bool:
         changes = await following.changes(self._region, self._index, state.position)
         if changes is None:
             return await self._create(await self._region.read(self._number))
@@ -180,7 +182,7 @@ class _Work:
     def _number(self, snapshot: Snapshot) -> int:
         return snapshot.number(rows.counter(self._index.log_space))
 
-    async def _put(self, new: State, old: State, changed: list[scan.Entry], gone: list[bytes]) -> bool:
+    async def _put(self, new: TableState, old: TableState, changed: list[scan.Entry], gone: list[bytes]) -> bool:
         async def change(connection: Connection) -> None:
             await self.kept.begin(connection, self._names, old)
             if gone:
@@ -195,9 +197,9 @@ class _Work:
         self.kept.states[self._index.space] = new
         return True
 
-    async def _change(self, new: State, old: State, *script: str) -> bool:
-        """Change the table by statements that may take long. The commit is sent with them, so that they do not depend
-        on this process."""
+    async def _change(self, new: TableState, old: TableState, *script: str) -> bool:
+        """Change the table by statements that may take long. The commit is sent with them, so that it happens even if
+        this process ends."""
 
         async def change(connection: Connection) -> None:
             await self.kept.begin(connection, self._names, old)
@@ -208,7 +210,7 @@ class _Work:
         self.kept.states[self._index.space] = new
         return True
 
-    async def _measure(self, state: State) -> bool:
+    async def _measure(self, state: TableState) -> bool:
         queries = await self._queries(state)
         nearest = await _nearest(self._region, self._index, queries)
         found = {breadth: [await self._searched(query, breadth) for query in queries] for breadth in BREADTHS}
@@ -223,8 +225,8 @@ class _Work:
         new = state._replace(stage=UNFIT, breadth=0)
         return await self._change(new, state, statements.drop_table(self.kept.database.schema, self._index.space))
 
-    async def _queries(self, state: State) -> Matrix:
-        """Vectors of entries, and middles."""
+    async def _queries(self, state: TableState) -> Matrix:
+        """Vectors of entries, and midpoints of two of them."""
         sample = statements.sample(self._names, min(100.0, 800 * QUERIES / max(state.entries, 1)))
         found = await self.kept.database.run(lambda connection: connection.fetch(sample, (), tables.DEADLINE_S))
         chance = np.random.default_rng(len(found))
@@ -236,7 +238,7 @@ class _Work:
         return np.concatenate([vectors[:half], middles])
 
     async def _searched(self, query: Matrix, breadth: int) -> Ranked:
-        """What a search of the graph finds, and some more: see `_nearest`."""
+        """The entries that a search of the graph finds: more than `NEAREST`, as in `_nearest`."""
         encoded = encoding.encoded(self._index, query.reshape(1, -1))[0]
 
         async def look(connection: Connection) -> list[Any]:
@@ -253,7 +255,7 @@ class _Work:
 
 
 def _recall(nearest: list[Ranked], found: list[Ranked], newer: Set[bytes]) -> float:
-    """How much of the nearest was found, without entries that the table does not have yet."""
+    """The share of the nearest entries that searches found, without entries that the table does not have yet."""
     hits = total = 0
     for wanted, got in zip(nearest, found, strict=True):
         ranks = [rank for rank, key in wanted if key not in newer][:NEAREST]
@@ -263,7 +265,7 @@ def _recall(nearest: list[Ranked], found: list[Ranked], newer: Set[bytes]) -> fl
 
 
 def _changed(snapshot: Snapshot, index: VectorIndex, after: int) -> set[bytes] | None:
-    """The keys of the entries that changed since; None if the log does not reach back so far."""
+    """The keys of the entries changed by later changes than number `after`; None if the log no longer has them all."""
     number = snapshot.number(rows.counter(index.log_space))
     if number - after > rows.SLOTS:
         return None
@@ -271,7 +273,7 @@ def _changed(snapshot: Snapshot, index: VectorIndex, after: int) -> set[bytes] |
 
 
 async def _nearest(region: Region, index: VectorIndex, queries: Matrix) -> list[Ranked]:
-    """What is nearest to each query, by a walk over all entries. There is more than is needed: some may be newer than
+    """The entries nearest to each query, by a walk over all entries: twice `NEAREST`, because some may be newer than
     the table."""
     best: list[Ranked] = [[] for _ in queries]
     start, end = fmt.space_range(index.space)
