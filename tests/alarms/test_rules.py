@@ -35,7 +35,7 @@ STATES = {"a": ALARM, "b": OK, "c": INSUFFICIENT_DATA, "gone": None, "b c": ALAR
         ("((((ALARM(a)))))AND(NOT(OK(a)))", True),
     ],
 )
-def test_what_a_rule_means(text: str, holds: bool) -> None:
+def test_meaning_of_rules(text: str, holds: bool) -> None:
     assert rules.parse(text).holds(STATES) is holds
 
 
@@ -49,7 +49,7 @@ def test_what_a_rule_means(text: str, holds: bool) -> None:
         ("AT_LEAST(2, ALARM, (a))", "'2'"), ("AT_LEAST(1, alarm, (a))", "'alarm'"),
     ],
 )  # fmt: skip
-def test_what_is_no_rule(text: str, unexpected: str) -> None:
+def test_invalid_rules(text: str, unexpected: str) -> None:
     with pytest.raises(ApiError) as caught:
         rules.parse(text)
     assert caught.value.message == f"AlarmRule is invalid: unexpected {unexpected}"
@@ -117,7 +117,7 @@ def test_at_least(text: str, holds: bool) -> None:
         'AT_LEAST(1, "ALARM", (a))', "TRUE AT_LEAST(1, ALARM, (a))",
     ],
 )  # fmt: skip
-def test_what_is_no_at_least(text: str) -> None:
+def test_invalid_at_least(text: str) -> None:
     with pytest.raises(ApiError, match="AlarmRule is invalid"):
         rules.parse(text)
 

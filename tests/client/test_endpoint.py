@@ -51,7 +51,7 @@ class TestUrls:
         assert resolved("http://a:1", KEYS, streams_url="http://s:2").streams_url == "http://s:2"
 
     @pytest.mark.parametrize("place", ["Frankfurt", "ftp://x", "http://", "http://a:x", "http://a b"])
-    def test_what_is_no_endpoint(self, place: str) -> None:
+    def test_invalid_endpoints(self, place: str) -> None:
         with pytest.raises(Misconfigured, match="is no endpoint"):
             resolved(place, KEYS)
 
@@ -79,7 +79,7 @@ class TestRegions:
     def test_the_region(self, options: dict[str, str], variables: dict[str, str], region: str) -> None:
         assert resolved("", variables, **options).region == region
 
-    def test_what_is_no_region(self) -> None:
+    def test_invalid_regions(self) -> None:
         with pytest.raises(Misconfigured, match="is no region"):
             resolved(region="evil.example/")
 
@@ -97,7 +97,7 @@ def files(tmp_path: Path) -> dict[str, str]:
 
 
 class TestCredentials:
-    def test_those_of_the_environment_come_first(self, files: dict[str, str]) -> None:
+    def test_credentials_of_the_environment_come_first(self, files: dict[str, str]) -> None:
         found = resolved("http://db:1", files | KEYS | {"AWS_SESSION_TOKEN": "t"}).credentials()
         assert (found.access_key, found.secret, found.session_token) == ("env", "env-secret", "t")
 
@@ -105,7 +105,7 @@ class TestCredentials:
         found = resolved("http://db:1", files | KEYS, profile="work").credentials()
         assert (found.access_key, found.secret, found.session_token) == ("w", "ws", "wt")
 
-    def test_those_of_the_files(self, files: dict[str, str]) -> None:
+    def test_credentials_of_the_files(self, files: dict[str, str]) -> None:
         assert resolved("http://db:1", files).credentials().secret == "ds%x"
         assert resolved("http://db:1", files | {"AWS_PROFILE": "work"}).credentials().access_key == "w"
         assert resolved("http://db:1", files, profile="of config").credentials().access_key == "c"

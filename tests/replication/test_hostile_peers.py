@@ -14,7 +14,7 @@ import orjson
 import pytest
 import uvloop
 
-from atoll.database import format as fmt
+from atoll.database import rows as item_rows
 from atoll.database.region import Region
 from atoll.errors import ApiError
 from atoll.node import Node
@@ -215,7 +215,7 @@ def test_a_nonsensical_change_is_not_applied(world: World, kind: str) -> None:
 
 
 def item_row(json: bytes, size: int = 11, time: int = START_MS << COUNTER_BITS) -> bytes:
-    return fmt.item_row(Version(time, US), size, json)
+    return item_rows.item_row(Version(time, US), size, json)
 
 
 ITEM = b'{"pk":{"S":"first"},"n":{"N":"1"}}'

@@ -76,7 +76,7 @@ def test_replica_is_added_promoted_and_removed(server: LocalServer, capsys: pyte
         (["remove", "Things", EU], "not a single-master replica"),
     ],
 )
-def test_what_cannot_be_is_refused(
+def test_impossible_changes_are_refused(
     server: LocalServer, arguments: list[str], text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert replicas(server, *arguments) == 2

@@ -93,7 +93,7 @@ class TestBodies:
             peer.leave()
         assert hall.memory.used == 0
 
-    def test_those_that_wait_go_on_when_there_is_room_and_all_complete(self) -> None:
+    def test_waiting_requests_continue_when_there_is_room(self) -> None:
         hall = Hall(memory=Memory(LEAST_BYTES))
         peers = hall.peers(6)
         rest = dict.fromkeys(peers, 16)
@@ -373,7 +373,7 @@ def test_memory_is_given_back_to_the_system_when_clients_have_gone() -> None:
 
 
 class TestConnections:
-    def test_one_too_many_is_throttled(self) -> None:
+    def test_request_beyond_the_limit_is_throttled(self) -> None:
         hall = Hall(max_connections=3)
         peers = hall.peers(4)
         hall.settle()
@@ -556,7 +556,7 @@ class TestValues:
         asyncio.run(scenario())
 
     @pytest.mark.parametrize("is_admitted", [False, True])
-    def test_one_that_is_cancelled_leaves_its_room_to_others(self, is_admitted: bool) -> None:
+    def test_cancelled_request_leaves_its_room_to_others(self, is_admitted: bool) -> None:
         async def scenario() -> None:
             values = memory.Values(10)
             await values.take(10)

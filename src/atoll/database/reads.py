@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 from atoll import limits
 from atoll.database import format as fmt
-from atoll.database.format import Row
+from atoll.database import rows as item_rows
+from atoll.database.rows import Row
 from atoll.database.schema import HASHES, Index, KeySchema, Table
 from atoll.expressions.keyrange import KeyCondition
 from atoll.model import keycode
@@ -115,11 +116,9 @@ def query_range(space: int, keys: KeySchema, condition: KeyCondition) -> Range:
 
 def segment_range(space: int, segment: int, total: int) -> Range:
     """One segment of a parallel scan: an equal part of the hashes."""
-    prefix = fmt.space_prefix(space)
     first, end = HASHES * segment // total, HASHES * (segment + 1) // total
     return Range(
-        prefix + first.to_bytes(8, "big"),
-        prefix + end.to_bytes(8, "big") if end < HASHES else keycode.successor(prefix),
+        fmt.hash_start(space, first), fmt.hash_start(space, end) if end < HASHES else fmt.space_range(space)[1]
     )
 
 
@@ -144,7 +143,7 @@ def page(
     most = PIECE_FETCHED_ROWS if fetch else PIECE_ROWS
     if left is not None and left < most:
         most = left
-    read_size, at = fmt.read_size, fmt.ITEM_SIZE if index is None else fmt.ENTRY_SIZE
+    read_size, at = item_rows.read_size, item_rows.ITEM_SIZE if index is None else item_rows.ENTRY_SIZE
     examined: list[tuple[bytes, bytes]] = []
     size, bound = 0, limits.PAGE_BYTES - before.size
     last = rest = None
@@ -162,7 +161,7 @@ def page(
         elif len(examined) == most:
             rest = range_.after(examined[-1][0], reverse)
     reached = examined[-1][0] if examined else None
-    rows = fmt.items_json(examined) if index is None else fmt.entries_json(examined)
+    rows = item_rows.items_json(examined) if index is None else item_rows.entries_json(examined)
     found = Page(rows, len(examined), size, reached, last, rest)
     if partitions is not None:
         found.partition_sizes = _partition_sizes(partitions, range_, reverse, found, examined, at)
@@ -192,7 +191,7 @@ def _partition_sizes(
         return {first: found.size}
     sizes = dict.fromkeys(range(first, end + 1), 0)
     for key, stored in examined:
-        sizes[bisect_right(partitions, key)] += fmt.read_size(stored, at)[0]
+        sizes[bisect_right(partitions, key)] += item_rows.read_size(stored, at)[0]
     return sizes
 
 

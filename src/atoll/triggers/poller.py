@@ -93,6 +93,7 @@ class Triggers:
 
     def __init__(self, region: Region, functions: Functions) -> None:
         self.region = region
+        self.meter = region.meter
         self.functions = functions
         self.started_ms = region.clock.now_ms()
         self._followers: dict[Key, Follower] = {}
@@ -255,7 +256,7 @@ class Triggers:
         for follower in busy.values():
             follower.outdated = True
             self._outdated = self._outdated or follower.task is None
-        at_work = {key[:2] for key in busy}
+        at_work = {(uuid, shard) for uuid, shard, _ in busy}
         exchanges = [(one, shard) for one, shard in plan.exchanges if (one.uuid, shard.number) not in at_work]
         forgotten = [one for one in plan.forgotten if one.key not in busy]
         for one in forgotten:

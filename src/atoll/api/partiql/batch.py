@@ -18,8 +18,8 @@ from atoll.aside import aside
 from atoll.capacity import reading, throttling, writing
 from atoll.capacity.units import Consumed, answers, read_units
 from atoll.database import reads
-from atoll.database.format import Row
 from atoll.database.region import Region
+from atoll.database.rows import Row
 from atoll.errors import multi as multi_errors
 from atoll.errors import partiql as partiql_errors
 from atoll.errors.capacity import THROTTLED

@@ -22,9 +22,9 @@ from atoll.api.large import of_json
 from atoll.api.queries import ReadTarget
 from atoll.aside import aside
 from atoll.database import reads
-from atoll.database.format import Row
 from atoll.database.reads import Page, Range
 from atoll.database.region import Region
+from atoll.database.rows import Row
 from atoll.database.schema import Index
 from atoll.errors import ApiError, validation
 from atoll.errors import partiql as partiql_errors

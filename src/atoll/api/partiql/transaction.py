@@ -19,8 +19,8 @@ from atoll.aside import aside
 from atoll.capacity import reading
 from atoll.capacity.units import answers, written
 from atoll.database import reads, writes
-from atoll.database.format import Row
 from atoll.database.region import Region
+from atoll.database.rows import Row
 from atoll.database.schema import Table
 from atoll.errors import multi as multi_errors
 from atoll.errors import partiql as partiql_errors
