@@ -48,6 +48,7 @@ UNREACHABLE = Problem(
     "the store cannot be reached, or a commit was lost on the way", "the store is reached again", store="failing",
     writable=False,
 )  # fmt: skip
+CHECKED = Problem("a check of the store has found damage", "a check of the store has found no damage")
 LITTLE_ROOM = Problem("the disk is nearly full", "the disk has room again", level=logging.WARNING)
 LAGGING = Problem(
     "the replica that reads go to is far behind", "the replica that reads go to has caught up", level=logging.WARNING
