@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import itertools
+import os
 import resource
 import signal
 import sqlite3
@@ -93,6 +94,24 @@ def test_file_that_is_no_database_is_refused(tmp_path):
     (tmp_path / "atoll.db").write_bytes(b"not a database at all" * 500)
     with pytest.raises(Corrupt, match=r"atoll\.db: file is not a database"):
         SQLiteEngine.open(tmp_path)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_files_are_private_whatever_the_caller_s_mask_is(tmp_path, workers):
+    """A server in a test's process has the mask of the tests."""
+
+    async def scenario(engine):
+        await engine.transact(lambda tx: tx.put(b"k", b"v"))
+        modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "store").iterdir()}
+        assert len(modes) > 4
+        assert set(modes.values()) == {0o600}, modes
+        assert (tmp_path / "store").stat().st_mode & 0o777 == 0o700
+
+    mask = os.umask(0)
+    try:
+        run(tmp_path / "store", scenario, workers=workers)
+    finally:
+        os.umask(mask)
 
 
 def test_second_server_on_a_directory_is_refused_until_the_first_has_gone(tmp_path):
