@@ -471,7 +471,7 @@ def test_a_process_that_may_open_no_more_files_says_so(tmp_path: Path, monkeypat
             data.open("us-east-1", durability="full", workers=1, on_damage="stop")
     health = Health("us-east-1")
     assert health.failed(raised.value)
-    assert health.status().problems == ("the server may open no more files",)
+    assert health.status().problems == ("the server cannot open more files",)
 
 
 def test_a_store_that_does_not_end_does_not_keep_the_node_from_its_end(

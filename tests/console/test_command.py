@@ -24,7 +24,7 @@ open_url = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
     [
         (["--host", "0.0.0.0"], "set a password"),
         (["--host", "tables.example"], "set a password"),
-        (["--endpoint-url", "localhost:8000"], "'localhost:8000' is no endpoint"),
+        (["--endpoint-url", "localhost:8000"], "'localhost:8000' is not an endpoint"),
         (["--endpoint", "http://user:secret@localhost:8000"], "an endpoint has no user name and password"),
         (["--port", "65536"], "--port must be a number"),
         (["--port", "x"], "--port must be a number"),
@@ -41,7 +41,7 @@ def test_an_option_without_sense_is_refused(options, why, capsys, monkeypatch):
 def test_the_endpoint_is_that_of_the_environment(capsys, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "localhost:8000")
     assert main(["console"]) == 2
-    assert "'localhost:8000' is no endpoint" in capsys.readouterr().err
+    assert "'localhost:8000' is not an endpoint" in capsys.readouterr().err
 
 
 def test_a_short_password_is_refused(tmp_path: Path, capsys):

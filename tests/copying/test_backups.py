@@ -278,7 +278,7 @@ def test_an_interrupted_restore_is_not_served_and_goes_on(
             break
         except Stopped:
             assert not [*target.glob(f"**/{FILE_NAME}")]
-            with pytest.raises(Corrupt, match="is not complete"):
+            with pytest.raises(Corrupt, match="is incomplete"):
                 Node(Config(port=0, data=target))
     assert most > 3
     assert stored(target) == stored(data)

@@ -82,7 +82,7 @@ def play(url_: str, story: Story) -> None:
 
 
 class Writers:
-    """Each writes a row of its own again and again, until told to stop."""
+    """Each writes a row of its own repeatedly, until told to stop."""
 
     def __init__(self, engine: PostgreSQLEngine, count: int = 8) -> None:
         self.acknowledged: dict[bytes, int] = {}

@@ -134,7 +134,10 @@ def test_another_password_than_the_right_one_role_or_host_is_told(store: str) ->
 
 @pytest.mark.parametrize(
     ("url", "said"),
-    [("postgresql://u:secret@host:port/x", "a host is named as in"), ("mysql://u:secret@host/x", "postgresql://")],
+    [
+        ("postgresql://u:secret@host:port/x", "a host needs a form such as"),
+        ("mysql://u:secret@host/x", "postgresql://"),
+    ],
 )
 def test_a_url_that_is_none_is_told_without_its_password(url: str, said: str) -> None:
     assert said in refused(ATOLL_STORE=url)

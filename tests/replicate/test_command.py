@@ -169,7 +169,7 @@ def test_the_service_needs_credentials(
 ENDS = ["--from", "http://localhost:1", "--to", "eu-west-1"]
 NAME = "must be the name of a table, not"
 RATE = "must be a number of capacity units per second, greater than 0, not"
-ENDPOINT = "is no endpoint: give a URL such as http://127.0.0.1:8000, a region of the service, or aws"
+ENDPOINT = "is not an endpoint: give a URL such as http://127.0.0.1:8000, a region of the service, or aws"
 SAME = "source and target are the same table, at http://localhost:1: name the other end with --from or --to"
 
 

@@ -389,7 +389,7 @@ class TestTheSource:
         world.replicate()
         world.here.delete_table(TableName="Things")
         world.source.clock.advance("2d")
-        with pytest.raises(Failed, match="does not exist any more"):
+        with pytest.raises(Failed, match="no longer exists"):
             world.replicate()
 
     def test_two_sources_are_not_mixed(self, world: World) -> None:
@@ -513,7 +513,7 @@ class TestTheTarget:
     def test_another_table_is_no_checkpoint_table(self, world: World) -> None:
         world.create()
         world.replicate(target_table="Others")
-        with pytest.raises(Failed, match="the table Others is no checkpoint table"):
+        with pytest.raises(Failed, match="the table Others is not a checkpoint table"):
             world.replicate(checkpoint_table="Others")
 
     def test_tables_that_take_time_to_be_created(self) -> None:

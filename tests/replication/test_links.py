@@ -122,8 +122,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"from": US, "to": EU, "partition": 1}, "partition of a link has to be true or false, not 1"),
     ({"from": US, "to": EU, "paused": "yes"}, "paused of a link has to be true or false"),
     ({"from": US, "to": EU, "paused": None}, "paused of a link has to be true or false"),
-    ({"from": US, "to": EU, "delay": "soon"}, "'soon' is no duration"),
-    ({"from": US, "to": EU, "delay": True}, "True is no duration"),
+    ({"from": US, "to": EU, "delay": "soon"}, "'soon' is not a duration"),
+    ({"from": US, "to": EU, "delay": True}, "True is not a duration"),
     ({"from": US, "to": EU, "jitter": "-1s"}, "jitter of a link cannot be negative: '-1s'"),
     ({"from": US, "to": EU, "loss": 1.5}, "loss of a link has to be a number from 0 to 1, not 1.5"),
     ({"from": US, "to": EU, "loss": -0.1}, "loss of a link has to be a number from 0 to 1"),
@@ -132,7 +132,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"from": US, "to": EU, "duplicate": float("nan")}, "duplicate of a link has to be a number from 0 to 1"),
     (
         {"from": US, "to": EU, "partition": True, "delay_ms": 5},
-        "'delay_ms' is no member of this request; it has from, to, partition, ",
+        "'delay_ms' is not a member of this request; it has from, to, partition, ",
     ),
 ]
 
@@ -157,7 +157,7 @@ def test_a_peer_checks_what_it_is_told(body: dict[str, Any]) -> None:
 
 def test_a_peer_changes_only_the_links_to_the_region_that_was_asked() -> None:
     one, _ = pair()
-    with pytest.raises(ApiError, match="is no region of this server"):
+    with pytest.raises(ApiError, match="is not a region of this server"):
         run(one.local.ask(JP, EU, Message("link", {"from": JP, "to": US, "partition": True})))
     assert one.faults.all() == {}
 

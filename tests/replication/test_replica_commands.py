@@ -125,4 +125,4 @@ def test_global_table_of_2017_is_upgraded(server: LocalServer, capsys: pytest.Ca
     assert capsys.readouterr().out == f"Old is a global table of version 2019.11.21: {EU}, {US}\n"
     until_shown(server, f"Old in {EU}: ACTIVE, global table 2019.11.21", capsys)
     assert replicas(server, "upgrade", "Old") == 2
-    assert "Old is no replica of a global table of version 2017.11.29" in capsys.readouterr().err
+    assert "Old is not a replica of a global table of version 2017.11.29" in capsys.readouterr().err

@@ -173,7 +173,7 @@ class TestCustomizedMetrics:
         assert jobs.units == 6
 
     def test_in_a_cooldown_what_was_added_counts(self, stage: Stage) -> None:
-        """The metric does not show it yet: without the cooldown, the units would rise again and again."""
+        """The metric does not show it yet: without the cooldown, the units would rise repeatedly."""
         stage.table()
         self.put(stage, ScaleOutCooldown=600)
         self.waiting(stage, 20, count=6)

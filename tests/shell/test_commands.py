@@ -223,7 +223,8 @@ class TestEnds:
     def test_bad_endpoints_and_profiles_are_one_line(self, atoll: Atoll) -> None:
         assert atoll("tables", "--endpoint-url", "x")[::2] == (
             2,
-            "atoll: 'x' is no endpoint: give a URL such as http://127.0.0.1:8000, a region of the service, or aws\n",
+            "atoll: 'x' is not an endpoint: "
+            "give a URL such as http://127.0.0.1:8000, a region of the service, or aws\n",
         )
         assert atoll("tables", "--profile", "x")[0] == 2
 

@@ -244,8 +244,8 @@ CIRCLES: dict[str, tuple[str, dict[str, Any], str]] = {
     "sql": ("ExecuteStatement", {"Items": [], "NextToken": "a"}, "is not DynamoDB's"),
     "export": ("Scan", NOTHING | {"LastEvaluatedKey": KEY}, "is not DynamoDB's"),
     "verify": ("Scan", NOTHING | {"LastEvaluatedKey": {}}, "is not DynamoDB's"),
-    "tail": ("GetRecords end", {"Records": [RECORD], "NextShardIterator": "end"}, "again and again"),
-    "replicate": ("GetRecords end", {"Records": [RECORD], "NextShardIterator": "end"}, "again and again"),
+    "tail": ("GetRecords end", {"Records": [RECORD], "NextShardIterator": "end"}, "repeatedly"),
+    "replicate": ("GetRecords end", {"Records": [RECORD], "NextShardIterator": "end"}, "repeatedly"),
     "import": ("DescribeTable", {"Table": TABLE | {"TableStatus": "UPDATING"}}, "to become ACTIVE"),
 }  # fmt: skip
 STREAMS: dict[str, tuple[dict[str, Any], str]] = {

@@ -323,7 +323,7 @@ class TestStepByStep:
         """A store keeps times as 64-bit numbers. A later time failed every write, even once the clock was set back."""
         with LocalServer(Config(port=0, data=tmp_path, clock="manual")) as running:
             make_table(running.client())
-            with pytest.raises(ValueError, match="is no time"):
+            with pytest.raises(ValueError, match="is not a time"):
                 running.clock.set("6400-01-01T00:00:00Z")
             running.clock.set("6399-12-31T23:59:59Z")
             item = {"pk": {"S": "a"}}

@@ -1,4 +1,4 @@
-"""kill -9 under load, again and again: items, stream and what the function was given agree."""
+"""kill -9 under load, repeatedly: items, stream and what the function was given agree."""
 
 from __future__ import annotations
 

@@ -298,7 +298,7 @@ def _finish(tx: Transaction, region: Region, copy: Copy, now_ms: int) -> None:
 def _give_up(tx: Transaction, region: Region, copy: Copy, now_ms: int) -> None:
     table = region.catalog.find(tx, copy.target)
     if table is not None and table.id == copy.target_id:
-        _log.error("a restore was given up: its source is gone", extra={"table": copy.target})
+        _log.error("a restore was given up: its source no longer exists", extra={"table": copy.target})
         deletion.drop(tx, table, now_ms)
     end(tx, copy, now_ms)
 

@@ -124,7 +124,7 @@ class Follower:
         except CallFailed as error:
             if error.code != NOT_FOUND:
                 raise
-            raise Failed(f"the source's stream does not exist any more: {self._stream.arn}") from error
+            raise Failed(f"the source's stream no longer exists: {self._stream.arn}") from error
         for shard in lineage.update(shards):
             forget(shard)
             self._readers.pop(shard, None)

@@ -117,7 +117,7 @@ async def ask_scaling(region: Region, target: str, table: str, changes: Sequence
 
 async def _ask(region: Region, target: str, message: Message) -> Message:
     if region.neighbours is None:
-        raise Unreachable("this region has no others")
+        raise Unreachable("this region knows no other region")
     answer: Message = await region.neighbours.ask(region.name, target, message)
     return answer
 

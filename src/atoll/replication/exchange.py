@@ -119,7 +119,7 @@ def accepted(answer: Message) -> Message:
             raise ApiError(code, text, status=status, prefix=prefix, fields=fields)
         case {"reason": str(reason)}:
             raise Unreachable(reason)
-    raise Unreachable(f"the peer answers nonsense: {answer.head}")
+    raise Unreachable(f"the peer's answer is invalid: {answer.head}")
 
 
 def _is_small(fields: dict[str, object] | None) -> bool:

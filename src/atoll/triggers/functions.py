@@ -151,7 +151,7 @@ class Functions:
         if outcome.error is not None:
             reason = outcome.payload.decode(errors="replace")
             extra = {"region": self._region.name, "destination": arn}
-            _log.error("the destination did not take a report: %s", reason, extra=extra)
+            _log.error("the destination did not accept a report: %s", reason, extra=extra)
         return outcome.error is None
 
     def _deliver(self, target: Destination, report: bytes, name: str) -> BatchOutcome:
