@@ -1,4 +1,4 @@
-"""`atoll credentials`: manage access keys, of clients and for peering with other servers."""
+"""`atoll credentials`: manage the access keys of clients and of peers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The health of a region's store: the faults that parts of this process have met.
+"""The health of a region's store: the faults that this process has seen.
 
 A part that meets a fault reports it; a part that finds it over resolves it. The log gets one line when a fault begins
 and one when it ends, with a count, however many requests it fails. `/_atoll/health` shows current faults.

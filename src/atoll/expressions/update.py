@@ -1,4 +1,4 @@
-"""Compile updates: each action becomes a path and a closure, which computes the path's new value; None removes it.
+"""Compile updates: each action becomes a path and a closure, which computes the path's new value (None to remove it).
 
 All right-hand sides read the old item, so the order of actions does not matter: `SET a = b, b = a` swaps.
 """

@@ -1,4 +1,4 @@
-"""Long jobs that copy items: a table as it was at an earlier moment into a backup or a new table, and a backup into a
+"""Long jobs that copy items: from a table at an earlier moment into a backup or a new table, and from a backup into a
 new table.
 
 A job that copies a table begins by adding itself to the table's `copies`, so that the log keeps old images, and ends by

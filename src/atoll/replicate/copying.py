@@ -1,4 +1,4 @@
-"""Phase 2: parallel scans. One copies the source into the target, one finds items to delete.
+"""Phase 2: two parallel scans. One copies the source into the target, the other finds items to delete.
 
 One thread at a time scans a segment, page by page. `note` is called with the segment's progress after each page is
 handled.

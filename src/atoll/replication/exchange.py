@@ -1,4 +1,4 @@
-"""Let one region ask another, whether the same node or a peer serves it.
+"""Let one region ask another one, which this node or a peer serves.
 
 The asking region is the *source* of the message, the asked region its *target*. Data flow the other way: a replica
 pulls the changes of a table, so it asks the region where they were made. An answer may take half a minute, since the

@@ -1,4 +1,4 @@
-"""Read a file as a mapping or a list. Scalars of YAML stay texts; `resources` gives them their types.
+"""Read a file as a mapping or a list. Scalars of YAML stay strings; `resources` converts them to their types.
 
 A YAML anchor can be used many times, so a short file may be a huge document: `check` limits its size.
 """
