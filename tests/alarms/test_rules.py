@@ -35,7 +35,7 @@ STATES = {"a": ALARM, "b": OK, "c": INSUFFICIENT_DATA, "gone": None, "b c": ALAR
         ("((((ALARM(a)))))AND(NOT(OK(a)))", True),
     ],
 )
-def test_what_a_rule_means(text: str, holds: bool) -> None:
+def test_meaning_of_rules(text: str, holds: bool) -> None:
     assert rules.parse(text).holds(STATES) is holds
 
 
@@ -49,7 +49,7 @@ def test_what_a_rule_means(text: str, holds: bool) -> None:
         ("AT_LEAST(2, ALARM, (a))", "'2'"), ("AT_LEAST(1, alarm, (a))", "'alarm'"),
     ],
 )  # fmt: skip
-def test_what_is_no_rule(text: str, unexpected: str) -> None:
+def test_invalid_rules(text: str, unexpected: str) -> None:
     with pytest.raises(ApiError) as caught:
         rules.parse(text)
     assert caught.value.message == f"AlarmRule is invalid: unexpected {unexpected}"
@@ -73,7 +73,7 @@ TREES = st.recursive(
 
 
 @given(tree=TREES, random=st.randoms(use_true_random=False))
-def test_any_rule_means_what_python_says(tree: list[object], random: Random) -> None:
+def test_any_rule_means_the_same_as_in_python(tree: list[object], random: Random) -> None:
     def written(part: object) -> tuple[str, str]:
         if isinstance(part, tuple):
             prefix, leaf = part
@@ -117,7 +117,7 @@ def test_at_least(text: str, holds: bool) -> None:
         'AT_LEAST(1, "ALARM", (a))', "TRUE AT_LEAST(1, ALARM, (a))",
     ],
 )  # fmt: skip
-def test_what_is_no_at_least(text: str) -> None:
+def test_invalid_uses_of_at_least(text: str) -> None:
     with pytest.raises(ApiError, match="AlarmRule is invalid"):
         rules.parse(text)
 

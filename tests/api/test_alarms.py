@@ -440,7 +440,7 @@ SUPPRESSOR = {
 
 
 class TestComposites:
-    def test_what_is_shown(self, alarms):
+    def test_shown_members(self, alarms):
         alarms.put()
         answer = alarms.put_composite_alarm(AlarmName="c", AlarmRule="ALARM(alarm)", AlarmActions=[TOPIC])
         assert answer == {}

@@ -87,7 +87,7 @@ def test_rest_operations_are_where_the_model_has_them() -> None:
         (services.ADMIN, "RotateStream", {"stream": ["Tab"]}, []),
     ],
 )  # fmt: skip
-def test_authorize_is_told_who_does_what_to_which_resources(
+def test_authorize_gets_the_caller_the_action_and_the_resources(
     service: services.Service, operation: str, body: dict[str, Any], touched: list[str]
 ) -> None:
     one = row(service, operation)
@@ -125,7 +125,7 @@ def test_a_shape_is_checked_before_authorize() -> None:
         (services.ADMIN, "InternalServerError"),
     ],
 )
-def test_what_fails_on_our_side_is_logged_and_tells_nothing(
+def test_internal_failures_are_logged_and_reveal_nothing(
     service: services.Service, code: str, failure: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def fail(on: object, body: dict[str, Any]) -> None:

@@ -264,7 +264,7 @@ def test_writes_refuse_an_unfit_vector(service: Service, value: Any, text: str) 
     assert service.scan(TableName="Things")["Count"] == 0
 
 
-def test_an_update_checks_only_what_it_changes(service: Service) -> None:
+def test_an_update_checks_only_the_changed_attributes(service: Service) -> None:
     service.table()
     service.put_item(TableName="Things", Item=note("a", 1, 2))
     service.update_table(TableName="Things", VectorIndexUpdates=[{"Create": index()}])
@@ -338,7 +338,7 @@ def test_conditions_scope_and_filter(service: Service) -> None:
     assert found(search(service, 1, 1, 1, **both)) == ["t1k2"]
 
 
-def test_what_a_result_shows(service: Service) -> None:
+def test_members_of_a_result(service: Service) -> None:
     service.table(
         VectorIndexes=[index(), index("keys", Projection={"ProjectionType": "KEYS_ONLY"})],
     )
@@ -533,7 +533,9 @@ def test_an_index_is_deleted_during_a_search(service: Service, monkeypatch: pyte
     assert search_refused(service, 1, 2, 3) == "The table does not have the specified index: near"
 
 
-def test_without_the_packages_a_search_says_what_to_install(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_packages_a_search_names_the_extra_to_install(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "atoll.vectors", None)
     monkeypatch.setitem(sys.modules, "atoll.vectors.searching", None)
     service.table(VectorIndexes=[index()])

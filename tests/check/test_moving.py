@@ -124,7 +124,7 @@ def test_no_false_alarm_whatever_happens_meanwhile(monkeypatch: pytest.MonkeyPat
         ("change", lambda tx, t: tx.delete(list(tx.scan(*fmt.space_range(t.log_space)))[3][0])),
     ],
 )  # fmt: skip
-def test_damage_is_found_all_the_same(kind: str, damage: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_damage_is_found_nevertheless(kind: str, damage: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(on, "SLICE_ROWS", 2)
     rng = random.Random(1)
     world = slow_world()
@@ -137,7 +137,7 @@ def test_damage_is_found_all_the_same(kind: str, damage: Any, monkeypatch: pytes
     assert moves > 40
 
 
-def test_records_that_are_trimmed_meanwhile_are_no_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_records_trimmed_meanwhile_are_not_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(on, "SLICE_ROWS", 2)
     world = ManualRegion()
     world.create()

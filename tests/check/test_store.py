@@ -326,7 +326,7 @@ def test_stores_in_use_are_refused(run: Run, data: Path) -> None:
     assert run()[0] == 0
 
 
-def test_files_that_are_no_stores_of_this_format_are_refused(run: Run, data: Path) -> None:
+def test_files_that_are_not_stores_of_this_format_are_refused(run: Run, data: Path) -> None:
     (data / REGION / FILE_NAME).write_bytes(b"no database" * 1000)
     assert run()[0] == 2
     (data / REGION / FILE_NAME).unlink()

@@ -51,7 +51,7 @@ class TestUrls:
         assert resolved("http://a:1", KEYS, streams_url="http://s:2").streams_url == "http://s:2"
 
     @pytest.mark.parametrize("place", ["Frankfurt", "ftp://x", "http://", "http://a:x", "http://a b"])
-    def test_what_is_no_endpoint(self, place: str) -> None:
+    def test_invalid_endpoints(self, place: str) -> None:
         with pytest.raises(Misconfigured, match="is not an endpoint"):
             resolved(place, KEYS)
 
@@ -79,7 +79,7 @@ class TestRegions:
     def test_the_region(self, options: dict[str, str], variables: dict[str, str], region: str) -> None:
         assert resolved("", variables, **options).region == region
 
-    def test_what_is_no_region(self) -> None:
+    def test_invalid_regions(self) -> None:
         with pytest.raises(Misconfigured, match="is not a region"):
             resolved(region="evil.example/")
 

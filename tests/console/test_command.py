@@ -63,7 +63,7 @@ def test_the_console_of_a_server_calls_it_on_this_machine(host, port, url):
     assert endpoint(host, port) == url
 
 
-def test_a_console_lives_as_long_as_its_server(tmp_path: Path):
+def test_a_console_ends_with_its_server(tmp_path: Path):
     """Even if the server is killed."""
     command = [sys.executable, "-m", "atoll", "serve", "--in-memory", "--port", "0", "--console", "--console-port", "0"]
     server = subprocess.Popen(command, cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)

@@ -72,6 +72,6 @@ def test_settings_of_a_member_outlast_a_later_state() -> None:
     assert group(told).merge([changed]).by_region[B] == replace(told, own=changed.own, own_time=20)
 
 
-def test_a_loss_is_known_whoever_removed_the_member_first() -> None:
+def test_a_loss_is_known_whichever_replica_removed_the_member_first() -> None:
     lost, drained = Member(B, REMOVED, 10, A, lost=1), Member(B, REMOVED, 20, C)
     assert group(lost).merge([drained]).by_region[B] == replace(drained, lost=1)

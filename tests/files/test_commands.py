@@ -78,7 +78,7 @@ def test_an_exported_table_can_be_imported_elsewhere(server: LocalServer, capsys
     assert "checksum" in capsys.readouterr().err
 
 
-def test_an_interrupted_export_goes_on(server: LocalServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_export_continues(server: LocalServer, monkeypatch: pytest.MonkeyPatch) -> None:
     client = create(server)
     for number in range(400):
         client.put_item(TableName="Things", Item={"pk": {"S": f"{number}"}, "v": {"S": "x" * 10_000}})
@@ -104,7 +104,7 @@ def test_an_interrupted_export_goes_on(server: LocalServer, monkeypatch: pytest.
     assert sorted(found) == sorted(map(str, range(400)))
 
 
-def test_an_interrupted_import_goes_on(server: LocalServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_import_continues(server: LocalServer, monkeypatch: pytest.MonkeyPatch) -> None:
     client = create(server)
     lines = [json.dumps({"pk": f"{number}", "v": number}) for number in range(1_000)]
     Path("things.jsonl").write_text("\n".join(lines))

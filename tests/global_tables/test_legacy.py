@@ -160,7 +160,7 @@ def test_global_tables_are_listed(world: World) -> None:
     assert [one["GlobalTableName"] for one in in_eu] == ["Aa1", "Bb2"]
 
 
-def test_tables_of_2019_are_no_global_tables_of_2017(world: World) -> None:
+def test_tables_of_2019_are_not_global_tables_of_2017(world: World) -> None:
     world.global_table(US, EU)
     assert world.request(US, "ListGlobalTables") == {"GlobalTables": []}
     for operation, body in (

@@ -48,6 +48,6 @@ def test_terms(text, found):
 
 
 @pytest.mark.parametrize("text", ["", "()", "(a", "a)", "OR a", "a OR", "NOT", "={", "{} a", '{"a} b', "(" * 50, 'a="'])
-def test_what_is_no_search(text):
+def test_invalid_searches(text):
     with pytest.raises(Fault):
         matcher(text)

@@ -158,7 +158,7 @@ def put(value: bytes, tx: Transaction) -> None:
     tx.put(b"k", value)
 
 
-def test_a_write_that_others_outrun_again_and_again_holds_up_nobody() -> None:
+def test_a_write_that_others_outrun_repeatedly_delays_no_other() -> None:
     """It runs beside the others until a commit is in its way, and then once more under the lock."""
     outrun, others_done = threading.Event(), threading.Event()
     seen: list[bytes | None] = []

@@ -73,7 +73,7 @@ def value(world: World, key: str) -> str | None:
     return None if item is None else item["n"]["N"]
 
 
-def test_a_process_killed_in_the_middle_of_the_scan_goes_on(world: World, start: Callable[..., Process]) -> None:
+def test_a_process_killed_in_the_middle_of_the_scan_continues(world: World, start: Callable[..., Process]) -> None:
     world.create()
     world.fill(range(200), size=20_000)
     slow = start("--once", "--segments", "2", "--write-rate", "400")  # of 4,000 units
@@ -91,7 +91,7 @@ def test_a_process_killed_in_the_middle_of_the_scan_goes_on(world: World, start:
     assert world.is_equal
 
 
-def test_a_process_killed_while_it_follows_goes_on(world: World, start: Callable[..., Process]) -> None:
+def test_a_process_killed_while_following_continues(world: World, start: Callable[..., Process]) -> None:
     world.create()
     world.put("a", 0)
     first = start()
@@ -125,7 +125,7 @@ def test_a_signal_ends_it_cleanly(number: signal.Signals, world: World, start: C
     assert rows(world, "lease")[0]["owner"] == {"S": ""}
 
 
-def test_an_interrupted_copy_is_no_success(world: World, start: Callable[..., Process]) -> None:
+def test_an_interrupted_copy_does_not_succeed(world: World, start: Callable[..., Process]) -> None:
     """A script that switches over after it must not go on."""
     world.create()
     world.fill(range(100))

@@ -161,7 +161,7 @@ class TestFollowing:
         assert world.is_equal
         assert set(open_shards(world)) <= set(shard_rows(world))
 
-    def test_a_shard_that_is_not_listed_any_more_is_forgotten(self, world: World) -> None:
+    def test_a_shard_that_is_no_longer_listed_is_forgotten(self, world: World) -> None:
         world.create()
         world.replicate()
         first = set(open_shards(world))
@@ -298,7 +298,7 @@ class TestGaps:
         assert "gap" in world.replicate()
         assert world.is_equal
 
-    def test_a_gap_over_shards_that_are_gone(self, world: World) -> None:
+    def test_a_gap_over_trimmed_shards(self, world: World) -> None:
         world.create()
         world.replicate()
         world.put("lost", 1)
@@ -510,7 +510,7 @@ class TestTheTarget:
         with pytest.raises(Failed, match=r"the target refuses an item: .*'pk': {'S': 'wrong'}"):
             world.replicate()
 
-    def test_another_table_is_no_checkpoint_table(self, world: World) -> None:
+    def test_another_table_is_refused_as_checkpoint_table(self, world: World) -> None:
         world.create()
         world.replicate(target_table="Others")
         with pytest.raises(Failed, match="the table Others is not a checkpoint table"):

@@ -130,7 +130,7 @@ def test_a_delayed_answer_arrives_when_the_clock_has_moved() -> None:
     run(story)
 
 
-def test_a_clock_that_is_set_back_releases_what_was_held_before() -> None:
+def test_a_clock_that_is_set_back_releases_held_answers() -> None:
     async def story(world: World) -> None:
         world.faults.set(US, EU, LinkFaults(delay_ms=200))
         pull = world.start()
@@ -144,7 +144,7 @@ def test_a_clock_that_is_set_back_releases_what_was_held_before() -> None:
 @pytest.mark.parametrize(
     ("link", "done"), [(CLEAR, True), (LinkFaults(delay_ms=100), True), (LinkFaults(delay_ms=150), False)]
 )
-def test_a_change_of_the_delay_counts_for_what_is_held(link: LinkFaults, done: bool) -> None:
+def test_a_change_of_the_delay_applies_to_held_answers(link: LinkFaults, done: bool) -> None:
     async def story(world: World) -> None:
         world.faults.set(US, EU, LinkFaults(delay_ms=200))
         pull = world.start()
@@ -217,7 +217,7 @@ def test_the_same_seed_has_the_same_faults() -> None:
     assert fates(5) != fates(6)
 
 
-def test_who_wants_to_know_is_told_about_changes() -> None:
+def test_listeners_are_notified_of_changes() -> None:
     faults, told = Faults(), []
     faults.changed.append(lambda *ends: told.append(ends))
     faults.set(US, EU, LinkFaults(partition=True))

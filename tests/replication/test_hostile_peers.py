@@ -304,7 +304,7 @@ def test_the_loop_in_the_background_survives_nonsense(world: World) -> None:
 
 
 @pytest.mark.parametrize("error", [Full("the disk is full"), ApiError("InternalServerError", "no"), KeyError("bug")])
-def test_a_reader_that_cannot_write_shows_it_and_goes_on_when_it_can(
+def test_a_reader_that_cannot_write_shows_it_and_continues_later(
     world: World, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def story() -> None:

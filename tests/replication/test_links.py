@@ -94,7 +94,7 @@ def test_the_node_that_serves_the_receiving_region_has_the_faults(asked: int, fr
     assert shown(nodes[1])[from_, to]["partition"]
 
 
-def test_a_peer_that_cannot_be_asked_is_named_and_its_links_are_not_shown() -> None:
+def test_an_unreachable_peer_is_named_and_its_links_are_not_shown() -> None:
     node, _ = pair()
     node.peers[JP] = Down()
     with pytest.raises(ApiError, match=f"{JP} cannot be asked: no cable") as caught:
@@ -138,7 +138,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("body", "text"), BAD)
-def test_an_invalid_change_says_why_and_changes_nothing(body: dict[str, Any], text: str) -> None:
+def test_an_invalid_change_is_explained_and_changes_nothing(body: dict[str, Any], text: str) -> None:
     one, other = pair()
     with pytest.raises(ApiError) as caught:
         run(one.links.change(body))
@@ -148,7 +148,7 @@ def test_an_invalid_change_says_why_and_changes_nothing(body: dict[str, Any], te
 
 
 @pytest.mark.parametrize("body", [body for body, _ in BAD])
-def test_a_peer_checks_what_it_is_told(body: dict[str, Any]) -> None:
+def test_a_peer_checks_the_messages_that_it_gets(body: dict[str, Any]) -> None:
     one, other = pair()
     with pytest.raises(ApiError):
         run(other.local.ask(US, JP, Message("link", body)))

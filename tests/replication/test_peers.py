@@ -228,7 +228,7 @@ class TestRefusals:
             ({"query": f"source={JP}"}, b"no two servers may serve the same region"),
         ],
     )
-    def test_nonsense_is_told(self, keys: Path, changes: dict[str, Any], text: bytes) -> None:
+    def test_invalid_answers_are_reported(self, keys: Path, changes: dict[str, Any], text: bytes) -> None:
         _, node = pair(keys)
 
         async def main() -> None:

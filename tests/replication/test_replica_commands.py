@@ -76,7 +76,7 @@ def test_replica_is_added_promoted_and_removed(server: LocalServer, capsys: pyte
         (["remove", "Things", EU], "not a single-master replica"),
     ],
 )
-def test_what_cannot_be_is_refused(
+def test_impossible_changes_are_refused(
     server: LocalServer, arguments: list[str], text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert replicas(server, *arguments) == 2
@@ -103,7 +103,7 @@ def test_the_server_is_that_of_the_environment(
     assert "http://127.0.0.1:9 cannot be asked" in capsys.readouterr().err
 
 
-def test_the_service_is_no_server_to_administer(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_service_cannot_be_administered(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["replicas", "list", "--endpoint-url", "eu-west-1"]) == 2
     assert "the service has no such administration" in capsys.readouterr().err
 

@@ -59,7 +59,7 @@ def test_thresholds_are_units_a_minute(stage: Stage, units: int, target: float, 
         ("ProvisionedCapacityLow", ("ProvisionedReadCapacityUnits", "Average", 300, 3, "LessThanThreshold")),
     ],
 )
-def test_what_an_alarm_watches(stage: Stage, kind: str, expected: tuple[Any, ...]) -> None:
+def test_metrics_that_an_alarm_watches(stage: Stage, kind: str, expected: tuple[Any, ...]) -> None:
     name = create(stage.dynamodb, index="by_pk")
     target = of(f"table/{name}/index/by_pk", "dynamodb:index:ReadCapacityUnits")
     stage.scaling.register_scalable_target(**target, MinCapacity=1, MaxCapacity=10)
@@ -84,7 +84,7 @@ def test_what_an_alarm_watches(stage: Stage, kind: str, expected: tuple[Any, ...
     assert found.state.value == "INSUFFICIENT_DATA"
 
 
-def test_thresholds_follow_what_the_policy_does_and_alarms_begin_anew(stage: Stage) -> None:
+def test_thresholds_follow_the_policy_and_alarms_start_again(stage: Stage) -> None:
     stage.table()
     alarms = stage.policy()
     stage.minutes(300, 300)
@@ -172,7 +172,7 @@ class TestCustomizedMetrics:
         self.waiting(jobs, 4, count=15)
         assert jobs.units == 6
 
-    def test_in_a_cooldown_what_was_added_counts(self, stage: Stage) -> None:
+    def test_in_a_cooldown_added_capacity_counts(self, stage: Stage) -> None:
         """The metric does not show it yet: without the cooldown, the units would rise repeatedly."""
         stage.table()
         self.put(stage, ScaleOutCooldown=600)
@@ -224,7 +224,7 @@ class TestSeveralPolicies:
         assert both.units == 2
 
 
-def test_what_others_change_moves_the_thresholds_after_a_quarter_of_an_hour(stage: Stage) -> None:
+def test_changes_by_others_move_the_thresholds_after_a_quarter_of_an_hour(stage: Stage) -> None:
     stage.table(write=20)
     alarms = stage.policy()
     stage.minutes(640)

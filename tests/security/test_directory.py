@@ -57,7 +57,7 @@ def test_a_fault_is_named_with_its_place(document: dict[str, Any], fault: str) -
     assert fault in str(caught.value)
 
 
-def test_two_files_declare_together_but_nobody_twice() -> None:
+def test_two_files_declare_together_but_no_name_twice() -> None:
     found = read(
         [{"users": {"ann": {}}}, {"users": {"bob": {}}, "accounts": {"1" * 12: {"users": {"ann": {}}}}}], ACCOUNT
     )

@@ -55,7 +55,7 @@ def test_a_key_condition(text: str, condition: str | None, values: list[dict[str
         ("\x1b[31m", "an attribute of the key is missing"),
     ],
 )
-def test_what_is_no_key_condition(text: str, reason: str | None) -> None:
+def test_invalid_key_conditions(text: str, reason: str | None) -> None:
     if reason is None:  # a value may be any word
         assert key_condition_of(text, TYPES, Placeholders()) == "#n0 = :v0"
         return
@@ -81,7 +81,7 @@ def test_a_filter(text: str, names: list[str], values: list[dict[str, object]]) 
 
 
 @pytest.mark.parametrize("text", ["a = :v", "#a = 1", 'a = "open', "a ? b"])
-def test_what_is_no_filter(text: str) -> None:
+def test_invalid_filters(text: str) -> None:
     with pytest.raises(Refused, match="write values in the expression itself"):
         filter_of(text, Placeholders())
 

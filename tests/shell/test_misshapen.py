@@ -260,7 +260,7 @@ STREAMS: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("command", CIRCLES)
-def test_an_endpoint_that_never_goes_on_ends_a_command(
+def test_an_endpoint_whose_pages_never_end_ends_a_command(
     command: str, atoll: Atoll, nonsense: Nonsense, tmp_path: Path
 ) -> None:
     operation, answer, why = CIRCLES[command]
@@ -295,7 +295,7 @@ TOOLS: dict[str, tuple[list[str], Callable[[Tools], str]]] = {
 
 
 @pytest.mark.parametrize("tool", TOOLS)
-def test_answers_of_another_shape_are_told_to_an_assistant(tool: str, nonsense: Nonsense) -> None:
+def test_misshapen_answers_are_reported_to_an_assistant(tool: str, nonsense: Nonsense) -> None:
     operations, use = TOOLS[tool]
     answers = nonsense.answers = ANSWERS | {"/_atoll/clock": {"now": "2026"}}
     tools = Tools(Client(resolve(), attempts=1), writes=True)

@@ -120,7 +120,7 @@ def test_a_server_that_hangs_does_not_hide_a_newer_primary_from_the_watch() -> N
     play(story)
 
 
-def test_what_a_standby_said_before_its_promotion_does_not_count() -> None:
+def test_answers_of_a_standby_before_its_promotion_do_not_count() -> None:
     async def story(cluster: Fake) -> None:
         server = cluster.servers["b"]
         look = asyncio.create_task(cluster._look(server))

@@ -84,7 +84,7 @@ def code(call: Any, *args: Any, **more: Any) -> str:
 
 class TestThrottling:
     @pytest.mark.parametrize("reason", REASONS)
-    def test_it_has_the_reason_that_is_asked_for(self, server: testing.LocalServer, client: Any, reason: str) -> None:
+    def test_it_has_the_requested_reason(self, server: testing.LocalServer, client: Any, reason: str) -> None:
         with server.fault("throttling", table="Things", reason=reason):
             response = refused(put, client)
         (told,) = response.get("ThrottlingReasons") or response["throttlingReasons"]

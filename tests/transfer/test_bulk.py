@@ -123,7 +123,7 @@ def test_items_are_put_with_their_index_entries_and_change_records(compression: 
     asyncio.run(scenario())
 
 
-def test_what_is_described() -> None:
+def test_described_members() -> None:
     async def scenario() -> None:
         world = await new_world()
         table = (await world.call("DescribeTable", TableName="Things"))["Table"]
@@ -349,7 +349,9 @@ class Bursting(Memory):
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_an_interrupted_operation_goes_on_and_counts_nothing_twice(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_operation_continues_and_counts_nothing_twice(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """At each step the process may lose everything but the store. Each condition would fail a second time."""
     monkeypatch.setattr(sources, "RECORDS", 7)
     monkeypatch.setattr(bulk_puts, "FILE_BYTES", 2000)

@@ -181,7 +181,7 @@ class TestPython:
             assert isinstance(one, Python)
             assert parsed(one.load())["errorType"] == kind
 
-    def test_a_result_that_is_no_json(self, make: Make) -> None:
+    def test_a_result_that_is_not_json(self, make: Make) -> None:
         assert parsed(make(python="module:strange").call(b"{}", "1"))["errorType"] == "TypeError"
 
     @pytest.mark.parametrize("name", ["no_number", "half"])
@@ -289,7 +289,7 @@ class TestCommand:
         assert parsed(one.call(b"{}", "1"))["errorType"] == "Sandbox.Timedout"
         assert child.has_ended()
 
-    def test_closing_ends_it_and_what_it_started(self, make: Make, child: Child) -> None:
+    def test_closing_ends_it_and_its_descendants(self, make: Make, child: Child) -> None:
         one = make(command=("sh", "-c", "exec 3>alive; cat never & echo begun >&3; cat never"))
         outcomes: list[BatchOutcome] = []
         thread = calling(one, outcomes)

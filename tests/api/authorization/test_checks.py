@@ -66,7 +66,9 @@ def needs(operation: str, body: dict[str, Any], target: str = "DynamoDB_20120810
         ("ListBulkOperations", {}, [("ListBulkOperations", "*")]),
     ],
 )  # fmt: skip
-def test_what_a_request_needs(operation: str, body: dict[str, Any], expected: list[tuple[str, str]]) -> None:
+def test_permissions_that_a_request_needs(
+    operation: str, body: dict[str, Any], expected: list[tuple[str, str]]
+) -> None:
     assert needs(operation, body) == expected
 
 
@@ -95,6 +97,8 @@ FUNCTION, MAPPING = (
          [("UpdateEventSourceMapping", MAPPING), ("UpdateEventSourceMapping", FUNCTION)]),
     ],
 )  # fmt: skip
-def test_what_a_request_about_functions_needs(name: str, body: dict[str, Any], expected: list[tuple[str, str]]) -> None:
+def test_permissions_that_a_request_about_functions_needs(
+    name: str, body: dict[str, Any], expected: list[tuple[str, str]]
+) -> None:
     (row,) = (one for one in services.of(services.LAMBDA) if one.name == name)
     assert [(check.action.partition(":")[2], check.resource) for check in checks_of(row, body)] == expected

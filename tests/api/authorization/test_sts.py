@@ -145,7 +145,7 @@ def test_managed_session_policies(server: LocalServer) -> None:
         ("ann", "untaggable", {"Tags": [{"Key": "team", "Value": "red"}]}, False),
     ],
 )
-def test_who_may_assume_a_role(server: LocalServer, user: str, role: str, more: Any, allowed: bool) -> None:
+def test_callers_that_may_assume_a_role(server: LocalServer, user: str, role: str, more: Any, allowed: bool) -> None:
     client = server.user(user, "sts")
     if allowed:
         assert assume(client, role, **more)
@@ -316,7 +316,7 @@ def test_a_web_identity_that_is_refused(web: Any, claims: Any, role: str, code: 
 
 
 @pytest.mark.parametrize("token", ["nothing", "a.b.c", "eyJhbGciOiJub25lIn0.e30."])
-def test_what_is_no_token(web: Any, token: str) -> None:
+def test_invalid_tokens(web: Any, token: str) -> None:
     server, _ = web
     assert error(by_web, server, token)[:2] == (400, "InvalidIdentityToken")
 

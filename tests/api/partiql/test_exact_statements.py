@@ -82,7 +82,7 @@ class TestIndexes:
         "statement",
         ["SELECT COUNT(*) FROM {}", "SELECT a, a FROM {}", "SELECT m.* FROM {}", "SELECT * FROM {} ORDER BY 'a'"],
     )
-    def test_it_is_refused_before_what_cannot_be_selected(self, wide: Partiql, statement: str) -> None:
+    def test_it_is_refused_before_an_invalid_select(self, wide: Partiql, statement: str) -> None:
         named = statement.format('Things."wide"')
         assert wide.refused(wide.execute, named).message == SEVERAL
         [answer] = wide.batch(named)["Responses"]

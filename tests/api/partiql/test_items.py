@@ -110,7 +110,7 @@ def test_refused_updates(update: str, text: str, sql: Any) -> None:
 # DELETE
 
 
-def test_a_delete_is_refused_by_an_item_that_is_there_and_not_as_demanded(sql: Any) -> None:
+def test_a_delete_is_refused_if_an_item_exists_that_does_not_match(sql: Any) -> None:
     refusal = sql.refused(sql.execute, "DELETE FROM Plain WHERE pk = 'p' AND n = 2")
     assert refusal.code == "ConditionalCheckFailedException"
     returned = sql.items("DELETE FROM Plain WHERE pk = 'p' AND n = 1 RETURNING ALL OLD *")

@@ -101,7 +101,7 @@ def test_an_unfit_vector_is_refused_in_place(browser: Browser, vector: str, why:
     browser.see(why)
 
 
-def test_a_table_without_such_an_index_says_so(browser: Browser, server: testing.LocalServer):
+def test_a_table_without_such_an_index_is_reported(browser: Browser, server: testing.LocalServer):
     key = [{"AttributeName": "id", "KeyType": "HASH"}]
     definitions = [{"AttributeName": "id", "AttributeType": "S"}]
     server.client().create_table(

@@ -45,7 +45,7 @@ def aws(aws_commands: Path, endpoint: Endpoint) -> Shell:
     return Shell(aws_commands, endpoint)
 
 
-def test_the_life_of_a_table(aws: Shell) -> None:
+def test_a_table_is_created_used_and_deleted(aws: Shell) -> None:
     life = ("--table-name", "Life")
     create = (
         "create-table", *life,
