@@ -1,4 +1,4 @@
-"""The engine under the tests that need none in particular: `ATOLL_TEST_ENGINE` is memory, hostile or postgresql.
+"""The engine of tests that need no particular one: `ATOLL_TEST_ENGINE` is memory, hostile or postgresql.
 
 `ATOLL_SEED` is the seed of the hostile one.
 """

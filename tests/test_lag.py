@@ -1,4 +1,4 @@
-"""How far a replica is behind, by notes of the primary's positions."""
+"""The lag of a replica, computed from recorded positions of the primary."""
 
 from __future__ import annotations
 

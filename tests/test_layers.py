@@ -1,4 +1,4 @@
-"""The house rule: who may import whom."""
+"""The layers: the modules that each module may import."""
 
 from __future__ import annotations
 

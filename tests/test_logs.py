@@ -1,4 +1,4 @@
-"""The log: its records, in both forms, and what may come with every request."""
+"""The log: its records, in both forms, and the fields of each request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Alarms of a region in memory, on a clock that the test moves. What actions do is noted, or done by `behaviours`."""
+"""Alarms of a region in memory, on a clock that the test moves. The calls of actions are recorded; `behaviours` may
+answer them."""
 
 from __future__ import annotations
 

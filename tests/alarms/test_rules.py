@@ -1,4 +1,4 @@
-"""The rules of composite alarms: what they mean, and what is none."""
+"""The rules of composite alarms: their meaning, and invalid ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""State that outlives a change: what never falls, what is merged, what is counted, and when one may change again."""
+"""State that outlives a change: values that never fall, merged settings, counters, and minimum intervals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One concern an UpdateTable: what excludes what in one request, and while something else is under way."""
+"""The changes that one UpdateTable may not combine, and those that must wait for another change to end."""
 
 from __future__ import annotations
 

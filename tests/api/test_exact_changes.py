@@ -1,4 +1,4 @@
-"""Changes of tables: what is accepted together, what is applied, and that a refused change applies nothing at all."""
+"""Changes of tables: accepted combinations, their effects, and refused changes, which apply nothing at all."""
 
 from __future__ import annotations
 

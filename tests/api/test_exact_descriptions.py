@@ -1,4 +1,4 @@
-"""What a description of a table has and has not, in which order, and what is kept to the letter."""
+"""The members of a table's description, their order, and the values that are kept to the letter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`--error-style`: the texts and the envelope that validation errors have since 2026."""
+"""`--error-style`: the texts and the prefix that validation errors have since 2026."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults of legacy parameters: since 2026 the operations that write an item put them into the envelope."""
+"""Faults of legacy parameters: since 2026 the operations that write one item give them the prefix."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The order of the service's checks: a request that is wrong in two ways is told the one that is checked first.
+"""The order of the service's checks: a request that is wrong in two ways gets the error of the first check.
 
 parse -> constraints of the shape -> parameters together -> values -> expressions -> table -> key -> condition
 """

@@ -1,5 +1,5 @@
-"""What requests for items are refused with, word for word: each case is a rule of the service with a request that
-breaks it. The order of the checks has a page of its own (test_exact_order.py)."""
+"""The errors for requests about items, word for word: each case is a rule of the service with a request that
+breaks it. test_exact_order.py tests the order of the checks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables named by ARNs, and names that are none, in every operation that names a table."""
+"""Tables named by ARNs, and invalid names, in every operation that names a table."""
 
 from __future__ import annotations
 

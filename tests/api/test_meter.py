@@ -1,4 +1,4 @@
-"""What the meter of a region says of its operations."""
+"""The meter's counts of a region's operations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a table shows while a change is under way, in the answer and in descriptions: old against new values."""
+"""A table during a change: the old and new values in the answer and in descriptions."""
 
 from __future__ import annotations
 

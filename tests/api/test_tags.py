@@ -1,4 +1,4 @@
-"""Tags: which are legal, where they may be, and what they are refused with."""
+"""Tags: valid ones, the resources that can have them, and the errors for others."""
 
 from __future__ import annotations
 

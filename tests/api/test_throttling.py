@@ -1,6 +1,6 @@
 """Tables and indexes are throttled at their throughput.
 
-Each bucket holds 300 seconds at first. `spend` uses up what a table has left, to the unit, so that the next request is
+Each bucket holds 300 seconds at first. `spend` uses up the units that a table has left, so that the next request is
 refused until the clock moves.
 """
 

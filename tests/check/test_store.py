@@ -1,4 +1,4 @@
-"""`atoll store check` over files: what is damaged is found, repaired and reported; servers are not disturbed."""
+"""`atoll store check` over files: damage is found, repaired and reported; servers are not disturbed."""
 
 from __future__ import annotations
 

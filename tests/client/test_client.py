@@ -1,4 +1,4 @@
-"""Calls: what is repeated, what fails, and how connections are used."""
+"""Calls: retries, failures, and the use of connections."""
 
 from __future__ import annotations
 

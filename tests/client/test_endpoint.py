@@ -1,4 +1,4 @@
-"""Which URL, region and credentials a command uses."""
+"""The URL, region and credentials that a command uses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whom the console serves: its own pages, at its own names, signed-in visitors."""
+"""The requests that the console serves: from its own pages, at its own names, of signed-in visitors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server killed under load, repeatedly over one data directory: what was answered is there, whole and indexed.
+"""A server killed under load, repeatedly over one data directory: every acknowledged write is there, whole and indexed.
 
 There are 3 kills in an ordinary run, 20 where ATOLL_SOAK is set; ATOLL_SEED chooses the moments.
 """

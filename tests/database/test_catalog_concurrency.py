@@ -1,4 +1,4 @@
-"""The catalog's cache under functions that run in threads, on snapshots of different ages, and again."""
+"""The catalog's cache under functions that run in threads, on snapshots of different ages, some of them twice."""
 
 from __future__ import annotations
 

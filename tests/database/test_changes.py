@@ -1,4 +1,4 @@
-"""What the change log keeps of a change."""
+"""The record that the change log keeps of a change."""
 
 from __future__ import annotations
 

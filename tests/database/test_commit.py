@@ -1,4 +1,4 @@
-"""The one door for writes, and the time that it gives to them."""
+"""`writes.commit`, and the time that it gives to writes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each kind of write stores: the difference of all rows and counters, beside a golden file.
+"""The rows that each kind of write stores: the changes of all rows and counters, compared with a golden file.
 
 `UPDATE_GOLDEN=1 python -m pytest tests/database/test_golden.py` writes the files anew; read the difference in them.
 """

@@ -1,4 +1,4 @@
-"""StreamReaderLimit of one log: the cursor over rotations, splits and trimming; retention; a stream's own 24 hours."""
+"""Readers of one log: the cursor over rotations, splits and trimming; retention; a stream's own 24 hours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What counts as the same answer; the comparison itself needs no server."""
+"""Answers that count as the same; the comparison itself needs no server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names and values: what they may be, what is checked of them, and what of it is remembered."""
+"""Names and values: valid ones, the checks, and the cache of bound expressions."""
 
 from __future__ import annotations
 

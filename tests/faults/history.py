@@ -1,4 +1,4 @@
-"""Random transactions, and the judge of what a store has after a fault.
+"""Random transactions, and a check of the store's contents after a fault.
 
 Every transaction also appends a row with its own number to a log in the store. So the store itself tells which
 transactions it holds, and in which order. The judge applies them in that order to a dict, and compares everything.

@@ -1,4 +1,4 @@
-"""Which settings replicas share, which of them a replica may override, and which each has for itself."""
+"""The settings that replicas share, those that a replica may override, and those that each has for itself."""
 
 from __future__ import annotations
 

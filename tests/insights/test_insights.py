@@ -1,4 +1,4 @@
-"""Contributor insights, with boto3 against a server in this process: its states, and what it has seen."""
+"""Contributor insights, with boto3 against a server in this process: its states and its reports."""
 
 from __future__ import annotations
 

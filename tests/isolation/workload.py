@@ -1,6 +1,6 @@
 """Clients that record what they do: `workload.py PORT NAME SEED FILE` runs the connections of one process.
 
-It says when it is ready, and is told (on its standard input) until when to go on, in nanoseconds.
+It prints a line when it is ready, and reads from its standard input when to stop, in nanoseconds.
 
 All of them work on the same few items, others every second: lists, to which values are appended (by updates, or by puts
 of the whole list on condition of its last value), and registers, which are put without asking. Now and then one is

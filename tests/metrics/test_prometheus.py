@@ -1,4 +1,4 @@
-"""`GET /metrics`, and the dashboard that shows what it has."""
+"""`GET /metrics`, and the dashboard that shows its metrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How datapoints are stored: batches become blocks, blocks grow coarser, the oldest go."""
+"""How datapoints are stored: batches become blocks, blocks get a coarser grain, the oldest are deleted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Large requests beside small ones through one front end: what a small one waits for, counted in statements and bytes
+"""Large and small requests at the same time through one front end: how long a small one waits, in statements and bytes
 instead of seconds."""
 
 from __future__ import annotations

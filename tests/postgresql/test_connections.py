@@ -1,4 +1,4 @@
-"""How a store is reached: TLS, passwords, PgBouncer, and what is said if it cannot be."""
+"""How a store is reached: TLS, passwords, PgBouncer, and the errors if it cannot be reached."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A primary and its synchronous standby: the primary dies, freezes, is replaced, or loses its standby.
 
-Nobody promotes the standby here but the test, as a cluster manager would.
+The test itself promotes the standby, as a cluster manager would.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Two front ends on one region: each has its own connections, and neither knows of the other's commits beforehand."""
+"""Two front ends on one region: each has its own connections, and neither knows the other's commits in advance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Backups have the items of one moment, although writes go on, and stay when their table is gone."""
+"""Backups have the items of one moment, although writes continue, and stay when their table is deleted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`atoll replicate` as its user runs it: a process that is stopped, killed and started again."""
+"""`atoll replicate` as users run it: a process that is stopped, killed and started again."""
 
 from __future__ import annotations
 

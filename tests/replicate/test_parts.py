@@ -1,4 +1,4 @@
-"""The parts that need no server: lineage, rates, keys and values, stored state, what the user sees."""
+"""The parts that need no server: lineage, rates, keys and values, stored state, output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Auto scaling acts: on consumption, on schedules, on what others change. Through boto3, on a manual clock.
+"""Auto scaling acts: on consumption, on schedules, on changes by others. Through boto3, on a manual clock.
 
 Traffic is written to the meter of the region, as operations would have counted it; `test_real_traffic` sends some.
 """

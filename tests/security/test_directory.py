@@ -1,4 +1,4 @@
-"""The file of users, groups and roles: what it declares, its faults, and that it is read again."""
+"""The file of users, groups and roles: its declarations, its faults, and its reloading."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signatures made by botocore prove right; whatever is changed after signing proves wrong."""
+"""Signatures made by botocore are accepted; any change after signing is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens in a simulated world: writes of users, faults, work of the regions, changes of the group.
+"""The events of a simulated world: writes of users, faults, work of the regions, changes of the group.
 
 Each action takes the world and returns nothing; it does nothing where it is impossible. `ACTIONS` has their weights.
 """

@@ -1,4 +1,4 @@
-"""Syncing beside the event loop, in both ways that there are."""
+"""Syncing outside of the event loop, in both ways."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the hostile engine is as hostile as it says, and no more."""
+"""The hostile engine is as hostile as documented, and no more."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Functions that take long, and large commits, run beside the event loop of the SQLite engine."""
+"""Functions that take long, and large commits, run in a thread of the SQLite engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Unused pages of a store's file go back to the disk while nobody writes."""
+"""Unused pages of a store's file go back to the disk while there are no writes."""
 
 from __future__ import annotations
 

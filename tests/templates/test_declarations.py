@@ -1,4 +1,4 @@
-"""Tables that a file declares are made when a server starts."""
+"""Tables that a file declares are created when a server starts."""
 
 from __future__ import annotations
 

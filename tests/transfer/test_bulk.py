@@ -1,4 +1,4 @@
-"""Bulk operations put items into a table, report what failed, keep to their rate, and go on after an interruption."""
+"""Bulk operations put items into a table, report what failed, keep to their rate, and resume after an interruption."""
 
 from __future__ import annotations
 

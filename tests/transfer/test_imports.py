@@ -1,4 +1,4 @@
-"""Imports make a table of files, count what is wrong with them, and go on after an interruption."""
+"""Imports create a table from files, count invalid records, and continue after an interruption."""
 
 from __future__ import annotations
 

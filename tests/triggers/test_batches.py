@@ -1,4 +1,4 @@
-"""What is done with a lane's records, decision by decision, and whole lives of lanes under random failures."""
+"""The processing of a lane's records, decision by decision, and lanes under random failures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""kill -9 under load, repeatedly: items, stream and what the function was given agree."""
+"""kill -9 under load, repeatedly: items, stream and the function's records agree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Functions in real processes and behind real sockets: what they answer, and what goes wrong with them."""
+"""Functions in real processes and behind real sockets: their answers and their failures."""
 
 from __future__ import annotations
 

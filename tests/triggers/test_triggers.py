@@ -1,4 +1,4 @@
-"""From writes to invocations, over the whole life of streams, mappings and servers."""
+"""From writes to invocations, while streams, mappings and servers begin and end."""
 
 from __future__ import annotations
 

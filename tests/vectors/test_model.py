@@ -1,4 +1,4 @@
-"""Random changes of items, and searches that must find what a comparison with all items finds."""
+"""Random changes of items, and searches that must find the same as a comparison with all items."""
 
 from __future__ import annotations
 

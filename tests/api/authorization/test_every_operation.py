@@ -1,4 +1,4 @@
-"""Each operation of each service, asked by a user without any rights."""
+"""Each operation of each service, called by a user without any rights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the service does with statements, where PartiQL and its guide leave it open."""
+"""The service's answers to statements whose meaning PartiQL and the service's guide leave open."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SELECT: what it finds, in which order, in which pages."""
+"""SELECT: the items that it finds, their order and their pages."""
 
 from __future__ import annotations
 
