@@ -46,7 +46,7 @@ def finish(call: Coroutine[Any, Any, Any]) -> Any:
 
 
 def findings(region: Region) -> list[Finding]:
-    """What a check of the region's store in memory finds."""
+    """The findings of a check of the region's store in memory."""
     engine = region.engine
     if isinstance(engine, postgres.LateEngine):
         engine = engine.as_memory()

@@ -157,7 +157,7 @@ def test_an_invalid_region_name_creates_no_store(tmp_path: Path, name: str) -> N
 
 
 def test_a_copy_of_a_store_is_not_a_region(tmp_path: Path) -> None:
-    """Whoever copied us-east-1 to us-east-1.bak could not start the server again."""
+    """After a copy of us-east-1 to us-east-1.bak the server did not start again."""
     (tmp_path / "us-east-1.bak").mkdir()
     (tmp_path / "us-east-1.bak" / "atoll.db").touch()
 
@@ -320,7 +320,7 @@ def test_named_regions_are_opened_at_start_and_stay_open(tmp_path: Path, monkeyp
 def test_a_store_of_a_region_that_is_no_longer_served_stays_closed(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It was served by this node once, and is now by a peer, or not named any more."""
+    """This node once served it; now a peer does, or no option names it."""
     Credentials(tmp_path / "keys.json").create(0, peer=True)
 
     async def before(node: Node) -> None:
@@ -340,7 +340,7 @@ def test_a_store_of_a_region_that_is_no_longer_served_stays_closed(
 
 
 def test_many_stored_regions_are_worked_on_a_few_at_a_time(tmp_path: Path) -> None:
-    """Items expire in all of them, though only a few may be open, and nobody asks for them."""
+    """Items expire in all of them, though only a few may be open, and no request names them."""
     clock = SkewedClock(SystemClock())
 
     async def fill(node: Node) -> None:

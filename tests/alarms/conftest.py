@@ -109,7 +109,7 @@ class World:
         return asyncio.run(self.evaluation.settle())
 
     def minutes(self, *values: float | None, metric: str = "Errors") -> list[str]:
-        """Put each value in a minute of its own; returns the alarm's states at their ends."""
+        """Put one value into each minute; returns the alarm's states at the ends of these minutes."""
         states = []
         for value in values:
             if value is not None:

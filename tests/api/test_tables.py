@@ -51,7 +51,7 @@ def test_a_deleted_table_with_a_local_index_leaves_no_counters(service: Any, val
 
 
 def test_a_table_stays_when_the_clock_goes_back(service: Any) -> None:
-    """It was told to be CREATING until the moment of its creation, which then was to come once more."""
+    """When the clock went back, it was described as CREATING until the time of its creation came again."""
     service.table()
     service.update_table(TableName="Things", DeletionProtectionEnabled=False)
     service.clock.advance(-5_000)

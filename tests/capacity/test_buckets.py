@@ -19,7 +19,7 @@ START_MS = 1_800_000_000_000
 
 
 def held(units: float, rate: float, after_ms: int) -> float:
-    """What a bucket holds so long after it held these units."""
+    """The units of a bucket some time after it held these."""
     return Bucket(units, START_MS).held(rate, START_MS + after_ms)
 
 

@@ -266,7 +266,7 @@ def test_a_client_may_be_closed_while_others_use_it(server: testing.LocalServer)
 
 
 class TestHostileServers:
-    """An answer ends, whatever a server sends, and its words command no terminal."""
+    """Whatever a server sends, the call ends, and no text of it controls the terminal."""
 
     @pytest.mark.parametrize(
         "start, piece",

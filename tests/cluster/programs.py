@@ -60,7 +60,7 @@ def free_ports(count: int) -> list[int]:
 
 
 class Program:
-    """A process in a session of its own, so that a Ctrl-C on the terminal does not reach it."""
+    """A process in a separate session, so that a Ctrl-C on the terminal does not reach it."""
 
     def __init__(self, command: Sequence[str], log: Path) -> None:
         self._command = command

@@ -48,7 +48,7 @@ def verify(server: servers.Server, writers: list[Writer]) -> None:
 
 
 def check_counter(stored: int, writers: list[Writer]) -> None:
-    """Each version was given to one writer at most; only unanswered increments may be nobody's."""
+    """At most one writer got each version; only unanswered increments may belong to no writer."""
     told = sorted(version for writer in writers for version in writer.versions)
     assert len(told) == len(set(told)), "two writers were told that they wrote the same version"
     assert not told or told[-1] <= stored, "an acknowledged increment is lost"

@@ -143,7 +143,7 @@ class Reader:
 
 
 def members(old: bytes, new: bytes) -> list[str]:
-    """What changed in a row of the catalog."""
+    """The changes in a row of the catalog."""
     before, after = orjson.loads(old), orjson.loads(new)
     pairs = [(name, before.get(name), after.get(name)) for name in after | before]
     return [f"      {n}: {orjson.dumps(b).decode()} -> {orjson.dumps(a).decode()}" for n, b, a in pairs if b != a]

@@ -28,7 +28,7 @@ ITEM: dict[str, Any] = {
 
 
 def apply(text: str) -> dict[str, Any]:
-    """What the update changed; None where it removed an attribute."""
+    """The attributes that the update changed; None for removed ones."""
     old = deepcopy(ITEM)
     new = Bindings({"#set": "set"}, VALUES).update(text).apply(old)
     assert old == ITEM

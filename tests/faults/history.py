@@ -119,7 +119,7 @@ def look(snapshot: Snapshot) -> Found:
 
 
 class History:
-    """What clients know of their transactions."""
+    """The transactions and their outcomes as clients know them."""
 
     def __init__(self, random_: random.Random) -> None:
         self._random = random_
@@ -146,7 +146,7 @@ class History:
         self.shown.update(found.log[len(self.base.log) :])
 
     def find(self, found: Found) -> None:
-        """What a store has that was opened again. From now on it must have just this."""
+        """The contents of a store that was opened again. From now on it must have exactly these."""
         self._judge(found, self.acknowledged | self.shown)
         self.base = found
         self.began, self.acknowledged, self.refused, self.shown = {}, set(), set(), set()

@@ -465,7 +465,8 @@ def test_a_single_stale_read_among_thousands_is_found(shape: Shape) -> None:
 def test_tiny_histories_are_judged_as_by_trying_every_order() -> None:
     """Exactly where items are lists, and where single items are replaced; without false alarm where both are mixed.
 
-    Where items are deleted nearly all is found: what is missed turns on when an item was absent, which nobody can tell.
+    Where items are deleted nearly all is found: a missed violation depends on the time of an item's absence, which
+    cannot be known.
     """
     tiny = Shape(operations=5, clients=3, items=2, width=2, unanswered=0.15)
     single = Shape(operations=5, clients=3, items=2, width=1, unanswered=0.15, replacing=1, conditional_replacing=False)

@@ -342,7 +342,7 @@ class Session:
 
 
 def refusals(answer: Answer, items: list[str]) -> dict[str, Chain]:
-    """What a refused write was shown: the items whose conditions failed."""
+    """The items that a refused write returned: those whose conditions failed."""
     if answer.code == "ConditionalCheckFailedException":
         return {item: chain_of(answer.body.get("Item")) for item in items[:1]}
     if answer.code != "TransactionCanceledException":
@@ -390,7 +390,7 @@ class Processes:
             process.stdin.flush()
 
     def wait(self, seconds: float) -> bool:
-        """Whether the load goes on after so much time."""
+        """Whether the load continues after this time."""
         try:
             self._processes[0].wait(seconds)
         except subprocess.TimeoutExpired:

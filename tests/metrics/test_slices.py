@@ -64,7 +64,7 @@ class World:
 
 @pytest.fixture
 def aside_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any, str], list[bool]]:
-    """Notes of each call of a module's function whether it ran beside the loop."""
+    """Records for each call of a module's function whether it ran in a thread."""
 
     def watch(module: Any, name: str) -> list[bool]:
         notes: list[bool] = []

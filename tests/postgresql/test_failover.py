@@ -82,7 +82,7 @@ def play(url_: str, story: Story) -> None:
 
 
 class Writers:
-    """Each writes a row of its own repeatedly, until told to stop."""
+    """Each writes its own row repeatedly, until it is stopped."""
 
     def __init__(self, engine: PostgreSQLEngine, count: int = 8) -> None:
         self.acknowledged: dict[bytes, int] = {}

@@ -57,7 +57,7 @@ def call(client: Client, operation: str, **body: object) -> dict:
 
 
 def refused(*options: str, **environment: str) -> str:
-    """What the server says before it ends with exit code 2."""
+    """The error of a server that ends with exit code 2."""
     found = subprocess.run(
         [sys.executable, "-m", "atoll.cli", "serve", "--port", "0", *options],
         env={**os.environ, **ENVIRONMENT, **environment}, capture_output=True, text=True, timeout=30, check=False,

@@ -49,7 +49,7 @@ def sql(url: str, *statements: str) -> list[Any]:
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    """A database of its own."""
+    """A separate database."""
     name = f"copy_{os.getpid()}_{next(_numbers)}"
     sql(postgres.URL, f"create database {name}")
     yield f"{postgres.URL.rpartition('/')[0]}/{name}"

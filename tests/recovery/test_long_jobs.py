@@ -80,7 +80,7 @@ def test_a_process_that_loses_the_lease_stops_after_the_step(monkeypatch: pytest
 
 
 class Ticking(ManualClock):
-    """A clock that goes on whenever it is read."""
+    """A clock that advances whenever it is read."""
 
     def now_ms(self) -> int:
         self.advance(1)

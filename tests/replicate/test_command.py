@@ -126,7 +126,7 @@ def test_a_signal_ends_it_cleanly(number: signal.Signals, world: World, start: C
 
 
 def test_an_interrupted_copy_does_not_succeed(world: World, start: Callable[..., Process]) -> None:
-    """A script that switches over after it must not go on."""
+    """A script that switches over afterwards must stop."""
     world.create()
     world.fill(range(100))
     slow = start("--once", "--write-rate", "1")

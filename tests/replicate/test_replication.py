@@ -533,7 +533,7 @@ class TestTheTarget:
 
 
 def test_it_calls_the_operations_that_are_documented(world: World) -> None:
-    """Whoever grants permissions reads them there."""
+    """The documentation lists these permissions for administrators."""
     called: dict[str, set[str]] = {"source": set(), "target": set()}
 
     def watch(role: str, operation: str, parameters: dict[str, Any]) -> None:

@@ -179,7 +179,7 @@ def test_late_answer_of_a_former_master_undoes_nothing(world: Regions) -> None:
 
 
 def test_replica_that_undoes_changes_turns_to_the_next_master(world: Regions) -> None:
-    """What it has begun to ask of a master it does not ask any more when another one is promoted."""
+    """It drops a pending question to a master when another one is promoted."""
     world.isolate(A)
     world.put(A, "unsent", "1")
     promote(world, B)

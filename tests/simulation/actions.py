@@ -186,7 +186,7 @@ def _give_up(world: World, place: SimulatedRegion, other: str) -> None:
 
 
 def abandon(world: World) -> None:
-    """A replica is told to leave, but cannot be reached for a day. Some have read its last change, others have not."""
+    """A replica is removed, but cannot be reached for a day. Some have read its last change, others have not."""
     place = world.some(_is_one_of_many)
     if place is None:
         return

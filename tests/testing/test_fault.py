@@ -243,7 +243,7 @@ class TestLostAnswers:
         assert get(client) == (item() if applied else None)
 
     def test_a_client_that_retries_an_increment_counts_twice(self, server: testing.LocalServer) -> None:
-        """What a dropped answer is for: an application must notice this."""
+        """An application must notice this; dropped answers are made to test it."""
         increment = {"TableName": "Things", "Key": key(), "UpdateExpression": "ADD n :one"}
         with server.fault("dropped_connection", count=1, applied=True):
             server.client().update_item(**increment, ExpressionAttributeValues={":one": {"N": "1"}})

@@ -106,7 +106,7 @@ class Child:
         self._alive = os.open(directory / "alive", os.O_RDONLY | os.O_NONBLOCK)
 
     def _heard(self) -> bytes:
-        """What it says; nothing when it has ended, which must not take long."""
+        """The next message of the process; nothing when it has ended, which must not take long."""
         assert select.select([self._alive], [], [], 20)[0], "it is still there"
         return os.read(self._alive, 100)
 
@@ -117,7 +117,7 @@ class Child:
         return self._heard() == b""
 
     def release(self) -> None:
-        """What it reads ends, or is not there any more."""
+        """Its input ends, or no longer exists."""
         end = os.open(self._never, os.O_RDWR)
         self._never.unlink()
         os.close(end)
@@ -186,7 +186,7 @@ class TestPython:
 
     @pytest.mark.parametrize("name", ["no_number", "half"])
     def test_a_result_that_python_takes_for_json(self, make: Make, name: str) -> None:
-        """The call used to raise, so the batch was tried again for ever, whatever its mapping said of retries."""
+        """The call used to raise, so the batch was tried again for ever, whatever the retries of its mapping."""
         outcome = make(python=f"module:{name}").call(b"{}", "1")
         assert outcome.error == "Unhandled" and parsed(outcome)["errorType"] == "Runtime.MarshalError"
 

@@ -595,7 +595,7 @@ class TestDeclaredTriggers:
         world.story(tell)
 
     def test_latest_follows_a_later_stream_from_its_beginning(self, worlds: Callable[..., World]) -> None:
-        """What was written between the stream's beginning and the next look at the tables was passed over."""
+        """Changes between the stream's beginning and the next read of the tables were skipped."""
         world = worlds(Trigger("users", "f", None, {"StartingPosition": "LATEST"}))
 
         async def tell() -> None:
@@ -744,7 +744,7 @@ class TestStop:
         world.story(tell)
 
     def test_a_destination_that_does_not_answer_is_not_waited_for(self, world: World) -> None:
-        """Its connection was nobody's: the server, told to stop, stayed for as long as half a minute."""
+        """Its connection was not closed at the stop, so the server took half a minute to stop."""
 
         async def tell() -> None:
             with socket.create_server(("127.0.0.1", 0)) as site:

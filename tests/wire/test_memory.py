@@ -23,7 +23,7 @@ HEAD = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
 
 
 class Peer:
-    """A client with a connection of its own. It sends only what the server reads."""
+    """A client with its own connection. It sends only as much as the server reads."""
 
     def __init__(self, server: Server) -> None:
         self.server = server

@@ -150,7 +150,7 @@ def test_two_callers_that_always_have_work_get_equal_time(greedy: str) -> None:
 
 
 def test_long_work_is_a_debt() -> None:
-    """What cannot be cut into slices is paid later."""
+    """Work that cannot be divided into slices is charged later."""
 
     async def run() -> World:
         world = World()

@@ -33,7 +33,7 @@ def test_items_that_cannot_be_inserted(item: str, text: str, sql: Any) -> None:
 
 
 def test_values_of_index_keys_have_the_lengths_of_keys(sql: Any) -> None:
-    """INSERT made a write of its own, and so stored what PutItem refuses."""
+    """INSERT built its own write, and so stored items that PutItem refuses."""
     refusal = sql.refused(sql.execute, "INSERT INTO Things VALUE {'pk': 'new', 'sk': 1, 'l': ?}", {"S": "l" * 1025})
     assert "exceeded the size limit of 1024 bytes" in refusal.message
 

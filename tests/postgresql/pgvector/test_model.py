@@ -32,7 +32,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def used(monkeypatch: pytest.MonkeyPatch) -> list[Candidates | None]:
-    """What tables answered."""
+    """The answers of tables."""
     answers: list[Candidates | None] = []
     candidates = source.TableSource.candidates
 

@@ -24,7 +24,7 @@ class Shell:
         return subprocess.run(command, env=self._environment, capture_output=True, text=True, timeout=60)
 
     def text(self, *words: str) -> str:
-        """What a command prints that succeeds."""
+        """The output of a command that succeeds."""
         done = self.run(*words)
         assert (done.returncode, done.stderr) == (0, "")
         return done.stdout
