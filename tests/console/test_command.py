@@ -25,7 +25,7 @@ open_url = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
         (["--host", "0.0.0.0"], "set a password"),
         (["--host", "tables.example"], "set a password"),
         (["--endpoint-url", "localhost:8000"], "'localhost:8000' is not an endpoint"),
-        (["--endpoint", "http://user:secret@localhost:8000"], "an endpoint has no user name and password"),
+        (["--endpoint", "http://user:secret@localhost:8000"], "cannot have a user name and password"),
         (["--port", "65536"], "--port must be a number"),
         (["--port", "x"], "--port must be a number"),
         (["--password-file", "/nowhere"], "--password-file"),

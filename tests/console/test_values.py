@@ -46,9 +46,9 @@ def test_a_cell_has_one_short_text(value, length):
 @pytest.mark.parametrize(
     "text, why",
     [
-        ("[]", "an item is an object"),
-        ("{", "no JSON"),
-        ('{"a": 1}', "a: a value is an object with one type"),
+        ("[]", "an item must be an object"),
+        ("{", "invalid JSON"),
+        ('{"a": 1}', "a: a value must be an object with one type"),
         ('{"a": {"S": "1", "N": "1"}}', "one type"),
         ('{"a": {"N": "one"}}', "'one' is not a number"),
         ('{"a": {"N": 1}}', "this is not a number"),
@@ -73,7 +73,7 @@ def test_a_vector_keeps_its_digits(text):
     "text", ["", "[1", "1", "null", "[null]", "[[1]]", "[true]", '["a"]', "[NaN]", "{}", "[" * 100_000]
 )
 def test_the_error_for_an_invalid_vector_explains_it(text):
-    with pytest.raises(BadValue, match="a vector is a list of numbers"):
+    with pytest.raises(BadValue, match="a vector must be a list of numbers"):
         vector_of(text)
 
 

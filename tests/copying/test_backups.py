@@ -289,7 +289,7 @@ def test_two_backups_into_one_file_at_a_time_are_refused(
 ) -> None:
     with closing(backing_up._open(file)):
         assert back_up(data, file) == 2
-    assert "another command writes" in capsys.readouterr().err
+    assert "another command is writing" in capsys.readouterr().err
     assert back_up(data, file) == 0
 
 

@@ -86,7 +86,7 @@ def test_a_process_killed_in_the_middle_of_the_scan_continues(world: World, star
     world.delete("item-4")
     code, out, err = start("--once", "--verify").end()
     assert (code, out) == (0, ""), err
-    assert f"copy: going on after {done} items" in err
+    assert f"copy: continuing after {done} items" in err
     assert "differences: 0" in err
     assert world.is_equal
 

@@ -105,7 +105,7 @@ def test_the_server_is_that_of_the_environment(
 
 def test_the_service_cannot_be_administered(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["replicas", "list", "--endpoint-url", "eu-west-1"]) == 2
-    assert "the service has no such administration" in capsys.readouterr().err
+    assert "AWS has no administration of Atoll" in capsys.readouterr().err
 
 
 def test_server_that_cannot_be_asked_is_named(capsys: pytest.CaptureFixture[str]) -> None:

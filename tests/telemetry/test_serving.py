@@ -149,7 +149,7 @@ def test_an_outage_of_the_collector_is_logged_when_it_begins_and_when_it_ends(
         assert away.export([]) is SpanExportResult.FAILURE
         queue.warning("Queue full, dropping %s.", "Span")
     (told,) = caplog.messages
-    assert told.startswith("spans are not exported, which is not logged again until they are: ")
+    assert told.startswith("spans cannot be exported (this is logged once, until they can be): ")
     assert "Connection refused" in told
     caplog.clear()
     there = Collector()

@@ -208,7 +208,7 @@ def test_a_global_table_has_its_settings_here_and_its_replicas(
         assert target["ScalableDimension"] == "dynamodb:table:WriteCapacityUnits"
         (policy,) = scaling.describe_scaling_policies(ServiceNamespace="dynamodb")["ScalingPolicies"]
         assert policy["TargetTrackingScalingPolicyConfiguration"]["TargetValue"] == 60
-    assert "a declared replica in ap-south-1 was not made: name the region with --region" in caplog.messages
+    assert "a declared replica in ap-south-1 was not created: name the region with --region" in caplog.messages
 
 
 @pytest.mark.parametrize("document", [BODY, [BODY], {"Tables": [BODY]}], ids=["one", "a list", "below Tables"])
@@ -234,12 +234,12 @@ def test_tables_that_exist_stay(tmp_path: Path, caplog: pytest.LogCaptureFixture
     with caplog.at_level(logging.INFO, "atoll"):
         said = asyncio.run(scenario())
     assert said == [
-        "made the declared tables Things",
+        "created the declared tables Things",
         "---",
         "---",
-        "a table is not as it is declared, and stays as it is: BillingModeSummary, ProvisionedThroughput, "
-        "TimeToLiveSpecification differ",
-        "made the declared tables More",
+        "a table differs from its declaration, and is not changed: BillingModeSummary, ProvisionedThroughput, "
+        "TimeToLiveSpecification",
+        "created the declared tables More",
         "---",
     ]
 
@@ -267,8 +267,8 @@ def test_each_setting_that_differs_is_named(caplog: pytest.LogCaptureFixture) ->
     with caplog.at_level(logging.WARNING, "atoll"):
         asyncio.run(scenario())
     assert caplog.messages == [
-        "a table is not as it is declared, and stays as it is: ContributorInsightsSpecification, "
-        "KinesisStreamSpecification, PointInTimeRecoverySpecification, ResourcePolicy, Tags differ"
+        "a table differs from its declaration, and is not changed: ContributorInsightsSpecification, "
+        "KinesisStreamSpecification, PointInTimeRecoverySpecification, ResourcePolicy, Tags"
     ]
 
 
@@ -453,5 +453,5 @@ def test_yaml_needs_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     path.write_text(json.dumps([BODY]))
     assert load(path) == [BODY]
     path.write_text("a: b")
-    with pytest.raises(BadTemplate, match=r"is read with the package PyYAML: install atoll\[tables\]"):
+    with pytest.raises(BadTemplate, match=r"needs the package PyYAML: install atoll\[tables\]"):
         load(path)

@@ -74,9 +74,9 @@ class TestServing:
         server = testing.serve().start()
         server.stop()
         server.stop()
-        with pytest.raises(RuntimeError, match="does not run"):
+        with pytest.raises(RuntimeError, match="is not running"):
             server.snapshot()
-        with pytest.raises(RuntimeError, match="started before"):
+        with pytest.raises(RuntimeError, match="started already"):
             server.start()
 
     def test_profiles_and_proxies_of_the_user_do_not_matter(
@@ -98,7 +98,7 @@ class TestServing:
             assert server.client().describe_table(TableName="Things")["Table"]["TableStatus"] == "ACTIVE"
 
     def test_it_starts_once(self) -> None:
-        with testing.serve() as server, pytest.raises(RuntimeError, match="was started before"):
+        with testing.serve() as server, pytest.raises(RuntimeError, match="has been started already"):
             server.start()
 
     def test_without_boto3_only_clients_are_missing(self) -> None:
