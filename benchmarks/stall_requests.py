@@ -284,8 +284,31 @@ def _partiql() -> Iterator[_Operation]:
     yield "BatchGetItem large keys", "BatchGetItem", {"RequestItems": {"Probe": {"Keys": keys}}}
     yield run("1,000,000 parameters", start + "n = ?", Parameters=parameters)
     yield run("large list parameter", start + "contains(?, n)", Parameters=[{"L": parameters[:300_000]}])
+    partitions = " OR ".join(f"pk='{number}'" for number in range(150))
+    yield run("150 keys with 100 ranges", start + f"({partitions})" + "".join(f" AND sk>{n}" for n in range(100)))
+    yield from _statements()
     batch = [{"Statement": f"SELECT * FROM Large WHERE pk='p' AND sk={number}"} for number in range(25)]
     yield "PartiQL batch of large items", "BatchExecuteStatement", {"Statements": batch}
+
+
+def _statements() -> Iterator[_Operation]:
+    """Batches and transactions of the longest statements."""
+
+    def many(kind: str, count: int) -> list[str]:
+        conditions = "".join(f" AND a{number}=1" for number in range(550))
+        sets = " ".join(f"SET a{number}=1" for number in range(580))
+        texts = {
+            "deletions": "DELETE FROM Probe WHERE pk='{}'" + conditions,
+            "updates": f"UPDATE Probe {sets} WHERE pk='s{{}}'",
+            "reads": "SELECT * FROM Probe WHERE pk='{0}'" + " AND pk='{0}'" * 550,
+            "reads without an end": "SELECT * FROM Probe WHERE pk='{}'" + conditions + " AND",
+        }
+        return [texts[kind].format(number) for number in range(count)]
+
+    for kind in ("deletions", "updates", "reads", "reads without an end"):
+        statements = [{"Statement": text} for text in many(kind, 100)]
+        yield f"ExecuteTransaction 100 long {kind}", "ExecuteTransaction", {"TransactStatements": statements}
+        yield f"BatchExecuteStatement 25 long {kind}", "BatchExecuteStatement", {"Statements": statements[:25]}
 
 
 def _tables() -> Iterator[_Operation]:

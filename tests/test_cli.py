@@ -535,7 +535,7 @@ class TestCredentials:
         assert run("list") == f"{admin}  admin\n"
         assert (tmp_path / "data" / "credentials.json").stat().st_mode & 0o777 == 0o600
 
-    def test_those_of_peers_are_listed_as_such(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_peering_credentials_are_listed_as_such(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["credentials", "create", "--peer"]) == 0
         key = capsys.readouterr().out.partition("\n")[0].partition("=")[2]
         assert main(["credentials", "list"]) == 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -176,3 +178,36 @@ def test_every_module_is_used() -> None:
         name = module(path)
         if name not in roots and name != "__init__":
             assert name in used or any(other.startswith(name + ".") for other in used), f"{name} is not used"
+
+
+KEYS = re.compile(r"(^|_)(key|counter|subject|prefix|start)$|^(row|found)\[0\]$|^key\.")
+
+
+def taken_apart(path: Path) -> Iterator[int]:
+    """The lines that cut bytes out of a stored key, or compose one with the space of the catalog."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Slice):
+            if KEYS.search(ast.unparse(node.value)):
+                yield node.lineno
+        elif isinstance(node, ast.Attribute) and ast.unparse(node) == "fmt.CATALOG":
+            yield node.lineno
+
+
+FORMAT = SOURCE / "database" / "format.py"
+STORED = ("alarms", "api", "capacity", "check", "database", "insights", "metrics", "recovery", "replication", "scaling",
+          "transfer", "triggers", "vectors")  # fmt: skip
+"""The packages that handle stored rows. `migration` reads those of older formats."""
+
+
+@pytest.mark.parametrize("layer", STORED)
+def test_only_the_format_takes_stored_keys_apart(layer: str) -> None:
+    found = {
+        str(path.relative_to(SOURCE)): lines
+        for path in (SOURCE / layer).rglob("*.py")
+        if path != FORMAT and (lines := list(taken_apart(path)))
+    }
+    assert not found, f"{FORMAT.name} should do this"
+
+
+def test_the_format_itself_would_be_found() -> None:
+    assert len(list(taken_apart(FORMAT))) > 5

@@ -68,7 +68,7 @@ def test_it_follows_its_children_with_reasons_and_actions(world: World) -> None:
     assert world.state("c") == "OK"
 
 
-def test_those_that_others_name_come_first_whatever_their_names(world: World) -> None:
+def test_alarms_in_rules_of_others_are_evaluated_first(world: World) -> None:
     world.put("m", TreatMissingData="notBreaching")
     compose(world, "z", "ALARM(m)")
     compose(world, "a", "ALARM(z) OR ALARM(m)")

@@ -117,7 +117,7 @@ def test_at_least(text: str, holds: bool) -> None:
         'AT_LEAST(1, "ALARM", (a))', "TRUE AT_LEAST(1, ALARM, (a))",
     ],
 )  # fmt: skip
-def test_invalid_uses_of_at_least(text: str) -> None:
+def test_invalid_at_least(text: str) -> None:
     with pytest.raises(ApiError, match="AlarmRule is invalid"):
         rules.parse(text)
 

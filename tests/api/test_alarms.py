@@ -441,7 +441,7 @@ SUPPRESSOR = {
 
 
 class TestComposites:
-    def test_shown_members(self, alarms):
+    def test_members_of_described_alarms(self, alarms):
         alarms.put()
         answer = alarms.put_composite_alarm(AlarmName="c", AlarmRule="ALARM(alarm)", AlarmActions=[TOPIC])
         assert answer == {}

@@ -83,7 +83,15 @@ def test_rest_operations_are_where_the_model_has_them() -> None:
         (services.STREAMS, "GetRecords", {"ShardIterator": "arn:aws:x|1|abc"}, ["arn:aws:x"]),
         (services.LAMBDA, "Invoke", {"FunctionName": "f", "Payload": b"{}"}, ["f"]),
         (services.LAMBDA, "GetEventSourceMapping", {"UUID": "u" * 36}, ["u" * 36]),
+        (services.CLOUDWATCH, "PutMetricAlarm", {"AlarmName": "a/b", "ComparisonOperator": "LessThanThreshold",
+                                                 "EvaluationPeriods": 1}, ["a/b"]),
+        (services.CLOUDWATCH, "DeleteAlarms", {"AlarmNames": ["a", "b", "a"]}, ["a", "b"]),
+        (services.CLOUDWATCH, "ListTagsForResource", {"ResourceARN": "arn:aws:x"}, ["arn:aws:x"]),
+        (services.CLOUDWATCH, "DescribeAlarms", {}, []),
+        (services.SCALING, "DescribeScalingPolicies", {"ServiceNamespace": "dynamodb", "ResourceId": "table/T"},
+         ["table/T"]),
         (services.ADMIN, "RotateStream", {"stream": "Tab"}, ["Tab"]),
+        (services.ADMIN, "UpgradeGlobalTable", {"table": "Tab"}, ["Tab"]),
         (services.ADMIN, "RotateStream", {"stream": ["Tab"]}, []),
     ],
 )  # fmt: skip
@@ -125,7 +133,7 @@ def test_a_shape_is_checked_before_authorize() -> None:
         (services.ADMIN, "InternalServerError"),
     ],
 )
-def test_internal_failures_are_logged_and_reveal_nothing(
+def test_internal_failure_is_logged_and_the_answer_shows_no_details(
     service: services.Service, code: str, failure: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def fail(on: object, body: dict[str, Any]) -> None:

@@ -74,7 +74,7 @@ def asks(arn: str) -> list[tuple[str, dict[str, Any]]]:
 
 
 @pytest.mark.parametrize("arn", MALFORMED)
-def test_a_text_that_is_not_a_stream_arn_is_invalid(streams: Streams, arn: str) -> None:
+def test_invalid_stream_arns(streams: Streams, arn: str) -> None:
     for operation, body in asks(arn):
         assert streams.refused(operation, **body) == ("ValidationException", "Invalid StreamArn"), operation
 

@@ -26,6 +26,12 @@ HERE = {"TableName": "Things"}
 VALUES = {":v": {"L": [{"N": str(number)} for number in range(2_000)]}}
 PUTS = [{"PutRequest": {"Item": {"pk": {"S": name}, "n": {"N": "1"}}}} for name in "abcdefg"]
 SELECT = "SELECT * FROM Things WHERE pk='a'"
+WRITES = [
+    "DELETE FROM Things WHERE pk='b' AND n=1",
+    "UPDATE Things SET x=1 WHERE pk='c' AND n=1",
+    "INSERT INTO Things VALUE {'pk': 'new'}",
+    "UPDATE Things SET x.y=1 WHERE pk='d'",
+]
 UPDATE = "UPDATE Things SET n=n+1 WHERE pk='a'"
 
 REQUESTS: list[tuple[str, Body]] = [
@@ -64,6 +70,12 @@ REQUESTS: list[tuple[str, Body]] = [
     ("ExecuteTransaction", {"TransactStatements": [{"Statement": SELECT}, {"Statement": "DELETE FROM Things"}]}),
     ("ExecuteTransaction", {"TransactStatements": [{"Statement": UPDATE}], "ClientRequestToken": "y"}),
     ("ExecuteTransaction", {"TransactStatements": [{"Statement": UPDATE}], "ClientRequestToken": "y"}),
+    ("ExecuteTransaction", {"TransactStatements": [{"Statement": text} for text in WRITES]}),
+    ("ExecuteTransaction", {"TransactStatements": [{"Statement": text} for text in WRITES]}),
+    ("ExecuteTransaction", {"TransactStatements": [{"Statement": "DELETE FROM Things WHERE n=1"}]}),
+    ("BatchExecuteStatement", {"Statements": [{"Statement": text} for text in WRITES]}),
+    ("BatchExecuteStatement", {"Statements": [{"Statement": "DELETE FROM Things WHERE pk='a' AND pk='b'"}]}),
+    ("BatchExecuteStatement", {"Statements": [{"Statement": "DELETE FROM Nowhere WHERE pk='a'"}]}),
     ("ExecuteTransaction", {"TransactStatements": [{"Statement": SELECT, "Parameters": [{"S": "x" * 5_000_000}]}]}),
     ("DescribeTable", HERE),
     ("DescribeTable", {}),

@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
 
+from atoll.api.call import Desk
+from atoll.api.services import (
+    CLOUDWATCH,
+    DYNAMODB,
+    LAMBDA,
+    OPERATIONS,
+    REGION,
+    SCALING,
+    STREAMS,
+    TRIGGERS,
+    Operation,
+)
 from atoll.capacity.meter import Measured, Meter
 from atoll.errors import ApiError, resource_not_found
+from atoll.metrics.measured import measured
+from atoll.triggers.functions import Functions
+from atoll.triggers.poller import Triggers
+from atoll.triggers.registry import Registry
 from tests.api.conftest import Service
+from tests.desk import NOBODY
+from tests.engines import run
 
 KEY = {"pk": {"S": "a"}}
 BIG = {"S": "x" * 5000}
@@ -182,3 +201,38 @@ def test_a_meter_is_bounded() -> None:
     for number in range(5):
         meter.failed("GetItem", [f"absent{number}"], resource_not_found())
     assert [(one.table, one.calls) for one in meter.snapshot()] == [("t3", 1), ("t4", 1), ("", 5)]
+
+
+def test_operations_of_all_services_with_a_region_are_counted(service: Service, of: Of) -> None:
+    """Also those with the names of others: three services have TagResource."""
+
+    triggers = Triggers(service.region, Functions(Registry({}), service.region))
+    desk = Desk({REGION: lambda _: service.region, TRIGGERS: lambda _: triggers})
+
+    def call(row: Operation, **body: Any) -> None:
+        with contextlib.suppress(ApiError):
+            run(desk.call(row, "us-east-1", NOBODY, body, service.clock.now_ms()))
+
+    rows = [row for row in OPERATIONS if row.subject in (REGION, TRIGGERS)]
+    assert {row.service for row in rows} == {DYNAMODB, STREAMS, LAMBDA, CLOUDWATCH, SCALING}
+    for row in rows:
+        before = of(row.counted_as, "")
+        call(row, unknown=[])
+        after = of(row.counted_as, "")
+        assert after is not None
+        assert after.calls == (0 if before is None else before.calls) + 1
+    assert len({row.counted_as for row in rows}) == len(rows)
+
+    call(next(row for row in rows if row.name == "GetFunction"), FunctionName="Things")
+    assert of("Lambda.GetFunction", "Things") is None
+    one = of("Lambda.GetFunction", "")
+    assert one is not None
+    assert one.user_errors > 0
+
+
+def test_metrics_of_dynamodb_count_no_errors_of_other_services() -> None:
+    meter = Meter()
+    meter.failed("CloudWatch.PutMetricAlarm", [""], ApiError("ValidationError", "no"))
+    assert measured(meter.take(), {}, 0) == {}
+    meter.failed("PutItem", [""], ApiError("ValidationException", "no"))
+    assert [series.metric.name for series in measured(meter.take(), {}, 0)] == ["UserErrors"]

@@ -338,7 +338,7 @@ def test_conditions_scope_and_filter(service: Service) -> None:
     assert found(search(service, 1, 1, 1, **both)) == ["t1k2"]
 
 
-def test_members_of_a_result(service: Service) -> None:
+def test_attributes_of_a_result(service: Service) -> None:
     service.table(
         VectorIndexes=[index(), index("keys", Projection={"ProjectionType": "KEYS_ONLY"})],
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,6 +11,10 @@ import pytest
 
 from atoll import errors
 from atoll.database.region import Settings
+from atoll.database.schema import Index, Table
+from atoll.errors.capacity import THROTTLED
+from atoll.errors.multi import Cancelled
+from atoll.storage.buffer import Buffer
 from atoll.storage.engine import Engine, Snapshot, T, Transaction
 from tests.api.conftest import Service
 
@@ -66,6 +71,31 @@ def put(name: str, **more: Any) -> dict[str, Any]:
 ABSENT = {"ConditionExpression": "attribute_not_exists(pk)"}
 
 
+class Twice(Counting):
+    """Runs each function twice, as an engine may do."""
+
+    async def transact(self, fn: Callable[[Transaction], T]) -> T:
+        def both(tx: Transaction) -> T:
+            with contextlib.suppress(errors.ApiError, Cancelled):
+                fn(Buffer(tx))
+            return fn(tx)
+
+        return await self._engine.transact(both)
+
+
+class Throttled:
+    """An observer that lists the keys of throttled requests."""
+
+    def __init__(self) -> None:
+        self.keys: list[bytes] = []
+
+    def throttled(self, table: Table, index: Index | None, key: bytes) -> None:
+        self.keys.append(key)
+
+    def conditional(self, table: Table, key: bytes, *, failed: bool) -> None:
+        pass
+
+
 class CountedThings:
     """The table `Things` with the item `there` and an index by g, which is exhausted if anything limits it."""
 
@@ -115,18 +145,18 @@ class TestSingleWrites:
              "ConditionalCheckFailedException"),
         ],
     )  # fmt: skip
-    def test_one_that_its_condition_refuses(self, world: CountedThings, operation: str, body: Any, code: str) -> None:
+    def test_write_that_its_condition_refuses(self, world: CountedThings, operation: str, body: Any, code: str) -> None:
         assert world.looks(operation, **body) == (code, [1])
 
-    def test_one_that_is_made(self, world: CountedThings) -> None:
+    def test_write_that_is_made(self, world: CountedThings) -> None:
         assert world.looks("PutItem", **put("there", kilobytes=1)) == (None, [1])
         assert world.looks("DeleteItem", **key("none"), **ABSENT) == (None, [1])
 
-    def test_one_that_would_change_an_index_that_is_exhausted(self, limited_world: CountedThings) -> None:
+    def test_write_to_an_exhausted_index(self, limited_world: CountedThings) -> None:
         code = "ProvisionedThroughputExceededException"
         assert limited_world.looks("DeleteItem", **key("large")) == (code, [1])
 
-    def test_one_that_finds_the_table_exhausted_reads_nothing(self, limited_world: CountedThings) -> None:
+    def test_write_to_an_exhausted_table_reads_nothing(self, limited_world: CountedThings) -> None:
         limited_world.service.put_item(**put("last", kilobytes=390))
         limited_world.service.put_item(**put("last"))
         code = "ProvisionedThroughputExceededException"
@@ -134,7 +164,7 @@ class TestSingleWrites:
 
 
 class TestTransactions:
-    def test_one_that_a_condition_cancels(self, world: CountedThings) -> None:
+    def test_write_that_a_condition_cancels(self, world: CountedThings) -> None:
         actions = [
             {"Put": {**put("new"), **ABSENT}},
             {"Put": {**put("there"), **ABSENT}},
@@ -143,11 +173,11 @@ class TestTransactions:
         ]
         assert world.looks("TransactWriteItems", TransactItems=actions) == ("TransactionCanceledException", [1] * 4)
 
-    def test_one_that_is_made(self, world: CountedThings) -> None:
+    def test_write_that_is_made(self, world: CountedThings) -> None:
         actions = [{"Put": put("new")}, {"Delete": key("there")}]
         assert world.looks("TransactWriteItems", TransactItems=actions) == (None, [1, 1])
 
-    def test_one_that_would_change_an_index_that_is_exhausted(self, limited_world: CountedThings) -> None:
+    def test_write_to_an_exhausted_index(self, limited_world: CountedThings) -> None:
         actions = [{"Put": {**put("there"), **ABSENT}}, {"Delete": key("large")}]
         looks = limited_world.looks("TransactWriteItems", TransactItems=actions)
         assert looks == ("TransactionCanceledException", [1, 1])
@@ -156,3 +186,21 @@ class TestTransactions:
 def test_a_batch_of_which_not_all_is_admitted(limited_world: CountedThings) -> None:
     requests = [{"PutRequest": {"Item": item("new")}}, {"DeleteRequest": {"Key": {"pk": {"S": "large"}}}}]
     assert limited_world.looks("BatchWriteItem", RequestItems={"Things": requests}) == (None, [1, 1])
+
+
+def test_throttled_writes_are_observed_once_though_their_functions_run_twice() -> None:
+    service = Service(Settings())
+    service.region.engine = Twice(service.region.engine)
+    observer = service.region.observer = Throttled()
+    service.table(BillingMode="PROVISIONED", **limited(1))
+    for _ in range(3):  # the whole burst
+        service.put_item(**put("a", kilobytes=99))
+    assert service.refused("PutItem", **put("a")).code in THROTTLED
+    assert service.refused("DeleteItem", **key("b")).code in THROTTLED
+    transaction = [{"Put": put("c")}, {"Put": put("d")}]
+    assert service.refused("TransactWriteItems", TransactItems=transaction).code == "TransactionCanceledException"
+    requests = {"Things": [{"PutRequest": {"Item": item("e")}}, {"DeleteRequest": {"Key": key("f")["Key"]}}]}
+    assert service.refused("BatchWriteItem", RequestItems=requests).code in THROTTLED
+    assert service.refused("ExecuteStatement", Statement="DELETE FROM Things WHERE pk='g'").code in THROTTLED
+    found = {name: sum(f"{name}\0".encode() in one for one in observer.keys) for name in "abcdefg"}
+    assert found == dict.fromkeys("abcdefg", 1)

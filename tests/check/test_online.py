@@ -22,6 +22,7 @@ from atoll.cli import main
 from atoll.clock import ManualClock
 from atoll.config import Config
 from atoll.database import format as fmt
+from atoll.database.health import CHECKED
 from atoll.errors import ApiError
 from atoll.node import Node
 from atoll.storage.locks import FileLock
@@ -63,7 +64,7 @@ async def state(node: Node) -> Any:
     return (await admin.show_checks(node, {}))["regions"][REGION]
 
 
-def test_check_of_a_running_server(data: Path) -> None:
+def test_check_of_a_running_server(data: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def story(node: Node) -> None:
         assert await state(node) == {"state": "never", "report": None}
         started = await admin.start_check(node, {})
@@ -82,8 +83,16 @@ def test_check_of_a_running_server(data: Path) -> None:
         assert shown["report"]["counts"] == {"checksum": 1, "counter": 1}
         texts = [finding["text"] for finding in shown["report"]["findings"]]
         assert texts[0] == "a tally does not match its checksum"
+        assert node.region().health.status().problems == (CHECKED.text,)
+        assert node.region().health.writable
+        change(data, "UPDATE counters SET c = c - 1 WHERE kind = 1 AND k = ?", fmt.count_counter(1))
+        await admin.start_check(node, {})
+        await node._checks.wait()
+        assert node.region().health.status().problems == ()
 
     with_node(data, story)
+    found = f"{CHECKED.text} (1 checksum, 1 counter; GET /_atoll/store/check shows them)"
+    assert [record.message for record in caplog.records if record.levelno > logging.INFO] == [found, CHECKED.over]
 
 
 def test_writes_during_a_check_are_not_damage(data: Path) -> None:

@@ -15,6 +15,7 @@ from atoll.check.catalog import check_quickly
 from atoll.check.findings import Finding
 from atoll.database import backfill, catalog, ttl
 from atoll.database import format as fmt
+from atoll.database import rows as item_rows
 from atoll.database.records import dump, load
 from atoll.database.schema import Table
 from tests.check.worlds import UUID, create, findings, full_world, index, repair, slow_world, write
@@ -60,16 +61,16 @@ def wrong_entry(tx: Any, table: Table) -> None:
 
 def wrong_size(tx: Any, table: Table) -> None:
     key, stored = first(tx, table.space)
-    row = fmt.Row(stored)
-    tx.put(key, fmt.item_row(row.version, row.size + 1, row.json))
+    row = item_rows.Row(stored)
+    tx.put(key, item_rows.item_row(row.version, row.size + 1, row.json))
 
 
 def unsorted_set(tx: Any, table: Table) -> None:
     for key, stored in tx.scan(*fmt.space_range(table.space)):
-        row = fmt.Row(stored)
+        row = item_rows.Row(stored)
         members = row.item["tags"]["SS"]
         if len(members) > 1:
-            tx.put(key, fmt.item_row(row.version, row.size, dump({**row.item, "tags": {"SS": members[::-1]}})))
+            tx.put(key, item_rows.item_row(row.version, row.size, dump({**row.item, "tags": {"SS": members[::-1]}})))
             return
     raise AssertionError("no set of two")
 

@@ -97,7 +97,7 @@ def files(tmp_path: Path) -> dict[str, str]:
 
 
 class TestCredentials:
-    def test_those_of_the_environment_come_first(self, files: dict[str, str]) -> None:
+    def test_credentials_of_the_environment_come_first(self, files: dict[str, str]) -> None:
         found = resolved("http://db:1", files | KEYS | {"AWS_SESSION_TOKEN": "t"}).credentials()
         assert (found.access_key, found.secret, found.session_token) == ("env", "env-secret", "t")
 
@@ -105,7 +105,7 @@ class TestCredentials:
         found = resolved("http://db:1", files | KEYS, profile="work").credentials()
         assert (found.access_key, found.secret, found.session_token) == ("w", "ws", "wt")
 
-    def test_those_of_the_files(self, files: dict[str, str]) -> None:
+    def test_credentials_of_the_files(self, files: dict[str, str]) -> None:
         assert resolved("http://db:1", files).credentials().secret == "ds%x"
         assert resolved("http://db:1", files | {"AWS_PROFILE": "work"}).credentials().access_key == "w"
         assert resolved("http://db:1", files, profile="of config").credentials().access_key == "c"

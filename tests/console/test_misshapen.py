@@ -85,7 +85,7 @@ def test_a_page_that_ends_where_it_began_is_refused(nonsense: Nonsense) -> None:
 
 
 @pytest.mark.parametrize("path", [("TableName",), ("KeySchema", 0, "AttributeName")])
-def test_an_unreadable_answer_is_a_failed_call(path: tuple[str | int, ...], caplog: pytest.LogCaptureFixture) -> None:
+def test_unreadable_answer_is_a_failed_call(path: tuple[str | int, ...], caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(CallFailed, match="is not DynamoDB's"), checked_answers():
         found = changed(TABLE, path, ...)
         for part in path:

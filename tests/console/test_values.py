@@ -59,7 +59,7 @@ def test_a_cell_has_one_short_text(value, length):
         ("[" * 100_000, "deep"),
     ],
 )
-def test_the_error_for_an_invalid_item_explains_it(text, why):
+def test_invalid_items_are_explained(text, why):
     with pytest.raises(BadValue, match=why):
         from_json(text)
 
@@ -72,7 +72,7 @@ def test_a_vector_keeps_its_digits(text):
 @pytest.mark.parametrize(
     "text", ["", "[1", "1", "null", "[null]", "[[1]]", "[true]", '["a"]', "[NaN]", "{}", "[" * 100_000]
 )
-def test_the_error_for_an_invalid_vector_explains_it(text):
+def test_invalid_vectors_are_explained(text):
     with pytest.raises(BadValue, match="a vector must be a list of numbers"):
         vector_of(text)
 

@@ -12,6 +12,7 @@ import pytest
 from atoll.clock import ManualClock
 from atoll.database import catalog, reads, writes
 from atoll.database import format as fmt
+from atoll.database import rows as item_rows
 from atoll.database.log import rows as change_rows
 from atoll.database.region import Region
 from atoll.model import values
@@ -148,7 +149,7 @@ def keep_tombstones(world: ManualRegion) -> None:
 
 def tombstones(world: ManualRegion) -> list[Version]:
     space = world.table().tombstone_space
-    return [fmt.parse_tombstone(row) for _, row in world.read(lambda s: list(s.scan(*fmt.space_range(space))))]
+    return [item_rows.parse_tombstone(row) for _, row in world.read(lambda s: list(s.scan(*fmt.space_range(space))))]
 
 
 def test_older_change_does_not_undo_a_deletion(world: ManualRegion) -> None:

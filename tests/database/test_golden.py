@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import re
+from array import array
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,12 +17,17 @@ import orjson
 import pytest
 
 from atoll.api import items, tables
+from atoll.database import catalog, records, schema, writes
 from atoll.database import format as fmt
-from atoll.database import records, schema
+from atoll.database import rows as item_rows
 from atoll.database.log import rows as change_rows
-from atoll.model import keycode
+from atoll.database.vectors import rows as vector_rows
+from atoll.model import keycode, values
+from atoll.storage.engine import Transaction
 from atoll.storage.memory import MemoryEngine
+from atoll.versions import Version
 from tests.database.conftest import START_MS, ManualRegion
+from tests.engines import finish
 
 GOLDEN = Path(__file__).with_name("golden")
 EXPIRES = {"N": str(START_MS // 1000 + 3600)}
@@ -51,6 +58,8 @@ class Reader:
     def __init__(self, *stores: Store) -> None:
         self.spaces: dict[int, str] = {0: "catalog"}
         self.keys: dict[int, tuple[schema.KeyAttribute, ...]] = {}
+        self.dimensions: dict[int, int] = {}
+        """Of the vector indexes, by their spaces."""
         self.commits: dict[int, int] = {}
         """The ids of transactions are random; here they are counted."""
         for rows, _ in stores:
@@ -67,6 +76,14 @@ class Reader:
         if table.ttl is not None:
             self.spaces[table.ttl.space] = "expiry"
             self.keys[table.ttl.space] = table.keys.attributes
+        if table.tombstone_space is not None:
+            self.spaces[table.tombstone_space] = "tombstones"
+            self.keys[table.tombstone_space] = table.keys.attributes
+        for vectors in table.vector_indexes:
+            self.spaces[vectors.space] = f"vectors {vectors.name}"
+            self.keys[vectors.space] = table.keys.attributes
+            self.dimensions[vectors.space] = vectors.dimensions
+            self.spaces[vectors.log_space] = "changed vectors"
 
     def row(self, key: bytes, value: bytes) -> list[str]:
         space = number(key[:4])
@@ -79,12 +96,21 @@ class Reader:
         if kind == "expiry":
             item = f"hash={key[12:20].hex()} {contents(key, self.keys[space], 20)}"
             return [f"expiry space={space} second={number(key[4:12])} {item}"]
+        if kind == "changed vectors":
+            return [f"{kind} space={space} slot={number(key[4:])}", f"    {value.hex()}"]
         line = f"{kind} space={space} hash={key[4:12].hex()} {contents(key, self.keys[space], 12)}"
         if kind == "items":
-            row = fmt.Row(value)
+            row = item_rows.Row(value)
             header = f"time={row.time} size={row.size} region={row.version.region}"
             return [line, f"    {header}", f"    {row.json.decode()}"]
-        entry = fmt.Entry(value)
+        if kind == "tombstones":
+            version = item_rows.parse_tombstone(value)
+            return [line, f"    time={version.time} region={version.region}"]
+        if space in self.dimensions:
+            vector, json = vector_rows.parse_entry(value, self.dimensions[space])
+            floats = array("f", vector).tolist()
+            return [line, f"    size={number(value[:4])} vector={floats}", f"    {json.decode()}"]
+        entry = item_rows.Entry(value)
         return [line, f"    size={entry.size}", f"    {entry.json.decode()}"]
 
     def catalog(self, key: bytes) -> str:
@@ -126,6 +152,7 @@ class Reader:
         commit = self.commits.setdefault(row.commit, len(self.commits) + 1)
         return [
             f"    time={row.time} commit={commit} written={row.written_ms} cause={cause} region={row.region} {sizes}",
+            *([] if row.previous is None else [f"    previous time={row.previous.time} region={row.previous.region}"]),
             *(f"    {name} {json.decode()}" for name, json in images if json is not None),
         ]
 
@@ -239,6 +266,54 @@ def one_item(world: ManualRegion) -> None:
     world.clock.advance(1000)
 
 
+def replica(world: ManualRegion) -> None:
+    """A table that keeps tombstones, as those with replicas do, with one item."""
+    world.create()
+
+    def keep_tombstones(tx: Transaction) -> None:
+        found = world.region.catalog.find(tx, "Things")
+        assert found is not None
+        catalog.save(tx, replace(found, tombstone_space=catalog.new_space(tx)))
+
+    world.transact(keep_tombstones)
+    world.settle()
+    world.put("a", 1)
+    world.clock.advance(1000)
+
+
+def put_from_elsewhere(world: ManualRegion) -> None:
+    key = {"pk": {"S": "a"}, "sk": {"N": "1"}}
+    item = {**key, "text": {"S": "from us"}}
+    found = world.table()
+    image = writes.Image(item, values.check_item(item), orjson.dumps(item))
+    version = Version(world.region.versions.last + 1_000, "us-east-1")
+    write = writes.Replicate(found, key, found.item_key(key), image, version)
+    finish(world.region.write(lambda tx, stamp: writes.commit(tx, [write], stamp)))
+
+
+def deleted_replica(world: ManualRegion) -> None:
+    replica(world)
+    world.delete("a", 1)
+
+
+def vector_table(world: ManualRegion) -> None:
+    keys = [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]
+    vectors = {
+        "IndexName": "near", "VectorAttribute": {"AttributeName": "embedding"}, "Dimensions": 2,
+        "Projection": {"ProjectionType": "ALL"}, "DistanceFunction": "EUCLIDEAN",
+    }  # fmt: skip
+    world.call(
+        tables.create_table, TableName="Things", KeySchema=keys, BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": n, "AttributeType": t} for n, t in (("pk", "S"), ("sk", "N"))],
+        VectorIndexes=[vectors],
+    )  # fmt: skip
+    world.settle()
+
+
+def put_vector(world: ManualRegion) -> None:
+    world.put("a", 1, text={"S": "near"}, embedding={"L": [{"N": "0.5"}, {"N": "-2"}]})
+
+
 def expire(world: ManualRegion) -> None:
     world.clock.advance(3600_000)
     world.settle()
@@ -255,6 +330,11 @@ SCENARIOS: dict[str, tuple[Callable[[ManualRegion], None], Callable[[ManualRegio
     "expiry": (one_item, expire),
     "transaction_of_two": (one_item, transaction),
     "delete_table": (one_item, delete_table),
+    "replica_put": (replica, lambda world: world.put("a", 1, text={"S": "new"})),
+    "replica_delete": (replica, lambda world: world.delete("a", 1)),
+    "replica_put_after_delete": (deleted_replica, lambda world: world.put("a", 1)),
+    "replica_put_from_elsewhere": (replica, put_from_elsewhere),
+    "vector_put": (vector_table, put_vector),
 }
 
 

@@ -106,7 +106,7 @@ def test_nothing_is_left_of_a_deleted_table() -> None:
     assert world.regions[0].observer is None
 
 
-def test_the_stored_insights_of_a_table_are_bounded() -> None:
+def test_stored_insights_of_a_table_are_bounded() -> None:
     world = Processes(1)
     world.create()
     world.switch("ENABLE")

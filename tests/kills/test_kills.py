@@ -7,5 +7,5 @@ from pathlib import Path
 from tests.kills.life import Life
 
 
-def test_interrupted_jobs_end_by_themselves_with_the_right_items(tmp_path: Path) -> None:
+def test_killed_jobs_end_by_themselves_with_the_right_items(tmp_path: Path) -> None:
     Life(tmp_path, seed=1).play()

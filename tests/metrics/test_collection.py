@@ -321,7 +321,7 @@ def test_alarms_see_the_zeros_of_an_idle_table_and_its_capacity(server: LocalSer
     assert states() == {"idle": "ALARM", "changed": "ALARM"}
 
 
-def test_counts_made_while_the_store_was_unavailable_are_stored_later(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_counts_of_minutes_without_a_store_are_stored_later(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario() -> None:
         clock = ManualClock(START_S * 1000)
         region = Region("us-east-1", MemoryEngine(), clock, Settings())
@@ -343,7 +343,7 @@ def test_counts_made_while_the_store_was_unavailable_are_stored_later(monkeypatc
     asyncio.run(scenario())
 
 
-def test_usage_of_the_account_quotas(server: LocalServer, metrics: Any) -> None:
+def test_utilization_of_the_account(server: LocalServer, metrics: Any) -> None:
     def used(resource: str, expression: str = "m") -> list[float]:
         dimensions = {"Type": "Resource", "Service": "DynamoDB", "Class": "None", "Resource": resource}
         pairs = [{"Name": name, "Value": value} for name, value in dimensions.items()]

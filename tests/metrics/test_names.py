@@ -261,7 +261,7 @@ EVENTS: Mapping[Callable[[LocalServer], None], set[tuple[str, str]]] = {
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.__name__)
-def test_metrics_that_an_event_publishes(server: LocalServer, event: Callable[[LocalServer], None]) -> None:
+def test_metrics_of_each_event(server: LocalServer, event: Callable[[LocalServer], None]) -> None:
     event(server)
     found = published(server)
     assert found.keys() == EVENTS[event] | ANY_TABLE

@@ -37,7 +37,7 @@ def refused(ask: Any) -> tuple[str, str]:
     return error["Code"], error["Message"]
 
 
-def test_stored_datapoints_are_read_back(cloudwatch: Any) -> None:
+def test_put_data_is_read_back(cloudwatch: Any) -> None:
     put(cloudwatch, {"Value": 2}, {"Value": 4, "Timestamp": START - MINUTE}, {"Values": [1, 3], "Counts": [3, 1]})
     found = cloudwatch.get_metric_statistics(
         Namespace="App", MetricName="Orders", Period=60, ExtendedStatistics=["p50"],

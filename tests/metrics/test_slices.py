@@ -17,7 +17,7 @@ from atoll.alarms import store as alarms
 from atoll.api import alarms as alarm_operations
 from atoll.api import metric_data, metric_search, metrics
 from atoll.clock import ManualClock
-from atoll.database import metric_keys as keys
+from atoll.database import format as fmt
 from atoll.database.region import Region
 from atoll.errors import ApiError
 from atoll.metrics import implied, store, upkeep
@@ -249,7 +249,7 @@ def test_old_blocks_become_coarser_a_few_at_a_time(aside_of: Any) -> None:
         aged = aside_of(upkeep, "_age_one")
         await Upkeep(world.region).settle(world.clock.now_ms())
         assert len(aged) >= 5 * 24 // upkeep.AGED_BLOCKS
-        with_blocks = await world.region.read(lambda snapshot: list(snapshot.scan(*keys.blocks_of(0, 1, 0, 1 << 48))))
+        with_blocks = await world.region.read(lambda snapshot: list(snapshot.scan(*fmt.blocks_of(0, 1, 0, 1 << 48))))
         assert not with_blocks
         body = world.query(5, "Long")
         body["MetricDataQueries"][0]["MetricStat"]["Period"] = 300

@@ -87,7 +87,7 @@ _QUOTES = b'\\"' * 5_000
         *(b"[" * 1_100 + b"1" + b"]" * 1_100, b"\xef\xbb\xbf" + _LONG, b"[1,2,3,4,5,6,7,\xff]", b"[1,2,3,4,5,\x0c6,7]"),
     ],
 )
-def test_text_around_containers(text: bytes) -> None:
+def test_brackets_and_commas_around_containers(text: bytes) -> None:
     assert _outcome(pieces.parse, text) == _outcome(orjson.loads, text)
 
 

@@ -133,7 +133,7 @@ def test_a_command_that_the_server_would_refuse_changes_nothing(
     assert command("users", "list") == "ann\n"
 
 
-def test_a_name_declared_by_file_and_command_keeps_a_front_end_from_starting(
+def test_principal_of_a_file_and_of_a_command_keeps_a_front_end_from_starting(
     store: str, command: Callable[..., str], tmp_path: Path
 ) -> None:
     command("users", "create", "ann")

@@ -12,8 +12,8 @@ import orjson
 
 from atoll.database import catalog
 from atoll.database import format as fmt
-from atoll.database.format import Row
 from atoll.database.log import cursor
+from atoll.database.rows import Row
 from atoll.storage.engine import Snapshot
 from atoll.storage.sqlite import SQLiteEngine
 from atoll.versions import Version

@@ -9,7 +9,7 @@ import pytest
 from atoll import errors
 from atoll.clock import ManualClock
 from atoll.database.region import Region
-from atoll.replication.exchange import LocalExchange, RoutedExchange, Unreachable
+from atoll.replication.exchange import MOST_WAITING, LocalExchange, Neighbourhood, RoutedExchange, Unreachable
 from atoll.replication.messages import Message
 from atoll.storage.memory import MemoryEngine
 
@@ -63,3 +63,27 @@ def test_each_region_is_asked_where_it_is_served() -> None:
         assert run(routed.ask("us-east-1", target, Message("greet", {}))).head["asked"] == target
     with pytest.raises(Unreachable, match="sa-east-1"):
         run(routed.ask("us-east-1", "sa-east-1", Message("greet", {})))
+
+
+def test_few_questions_of_operations_wait_for_a_silent_region() -> None:
+    """Each took a connection, also after its client had left."""
+    go_on = asyncio.Event()
+
+    class Silent:
+        async def ask(self, source: str, target: str, message: Message) -> Message:
+            if target == "silent":
+                await go_on.wait()
+            return message
+
+    async def main() -> None:
+        region = Neighbourhood(Silent(), lambda name: True)
+        asked = [asyncio.ensure_future(region.ask("here", "silent", Message("table", {}))) for _ in range(MOST_WAITING)]
+        await asyncio.sleep(0)
+        with pytest.raises(Unreachable, match="questions wait"):
+            await region.ask("here", "silent", Message("table", {}))
+        await region.ask("here", "there", Message("table", {}))
+        go_on.set()
+        await asyncio.gather(*asked)
+        await region.ask("here", "silent", Message("table", {}))
+
+    asyncio.run(main())

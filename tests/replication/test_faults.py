@@ -217,7 +217,7 @@ def test_the_same_seed_has_the_same_faults() -> None:
     assert fates(5) != fates(6)
 
 
-def test_listeners_are_notified_of_changes() -> None:
+def test_watchers_are_told_about_changes() -> None:
     faults, told = Faults(), []
     faults.changed.append(lambda *ends: told.append(ends))
     faults.set(US, EU, LinkFaults(partition=True))

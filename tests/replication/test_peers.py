@@ -144,6 +144,28 @@ class TestExchange:
 
         run(main())
 
+    def test_a_stop_ends_the_questions_that_wait_for_answers(self, keys: Path) -> None:
+        """A request that waited for a silent peer held up the end of the server for half a minute."""
+        one, other = pair(keys)
+        began = asyncio.Event()
+
+        async def wait(asked: Region, source: str, message: Message) -> Message:
+            began.set()
+            await asyncio.Event().wait()
+            return message
+
+        async def main() -> None:
+            async with running(other):
+                other.peering.handlers["wait"] = wait
+                async with running(one):
+                    asking = asyncio.create_task(one.peering.exchange.ask(US, JP, Message("wait", {})))
+                    await began.wait()
+                for question in (asking, one.peering.exchange.ask(US, JP, HELLO)):
+                    with pytest.raises(Unreachable, match="this server stops"):
+                        await question
+
+        run(main())
+
 
 class TestRefusals:
     def signed(self, node: Node, credential: Credential, **changes: Any) -> tuple[str, dict[str, str], bytes]:

@@ -249,7 +249,7 @@ class TestSwitches:
     @pytest.mark.parametrize(
         "flag, consumed, count", [("DynamicScalingOutSuspended", 600, 3), ("DynamicScalingInSuspended", 6, 18)]
     )
-    def test_suspended_scaling_waits_and_acts_when_it_resumes(
+    def test_suspended_actions_wait_until_they_resume(
         self, stage: Stage, flag: str, consumed: float, count: int
     ) -> None:
         stage.table(write=5)

@@ -59,7 +59,7 @@ def test_thresholds_are_units_a_minute(stage: Stage, units: int, target: float, 
         ("ProvisionedCapacityLow", ("ProvisionedReadCapacityUnits", "Average", 300, 3, "LessThanThreshold")),
     ],
 )
-def test_metrics_that_an_alarm_watches(stage: Stage, kind: str, expected: tuple[Any, ...]) -> None:
+def test_metrics_of_the_alarms_of_a_policy(stage: Stage, kind: str, expected: tuple[Any, ...]) -> None:
     name = create(stage.dynamodb, index="by_pk")
     target = of(f"table/{name}/index/by_pk", "dynamodb:index:ReadCapacityUnits")
     stage.scaling.register_scalable_target(**target, MinCapacity=1, MaxCapacity=10)
@@ -218,13 +218,13 @@ class TestSeveralPolicies:
         self.minutes(both, 60, 5, 15)
         assert both.units == 10  # the most that any of them wants
 
-    def test_one_that_may_not_scale_in_leaves_falls_to_the_others(self, both: Stage) -> None:
+    def test_policy_that_may_not_scale_in_leaves_it_to_the_others(self, both: Stage) -> None:
         TestCustomizedMetrics().put(both, DisableScaleIn=True)
         self.minutes(both, 60, 9.5, 16)
         assert both.units == 2
 
 
-def test_changes_by_others_move_the_thresholds_after_a_quarter_of_an_hour(stage: Stage) -> None:
+def test_thresholds_follow_changes_by_others_after_a_quarter_of_an_hour(stage: Stage) -> None:
     stage.table(write=20)
     alarms = stage.policy()
     stage.minutes(640)

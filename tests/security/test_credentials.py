@@ -31,7 +31,7 @@ def test_a_created_credential_looks_like_the_services_and_is_found_by_others(pat
     assert created.created_ms == 1_700_000_000_000
 
 
-def test_those_of_peers_and_of_clients_are_apart(path: Path) -> None:
+def test_credentials_of_peers_and_of_clients_are_apart(path: Path) -> None:
     credentials = Credentials(path)
     later, client, first = credentials.create(2, peer=True), credentials.create(3), credentials.create(1, peer=True)
     for one in (credentials, Credentials(path)):

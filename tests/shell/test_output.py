@@ -48,7 +48,7 @@ def test_json_keeps_what_it_escapes_and_every_digit() -> None:
     }  # fmt: skip
 
 
-def test_an_invalid_number_of_an_endpoint_is_shown_as_a_string() -> None:
+def test_invalid_number_of_an_endpoint_is_a_string() -> None:
     assert plain({"N": "1}, {"}) == '"1}, {"'
 
 

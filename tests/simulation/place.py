@@ -13,11 +13,12 @@ from atoll import limits
 from atoll.clock import ManualClock
 from atoll.database import format as fmt
 from atoll.database import links
-from atoll.database.format import Row
+from atoll.database import rows as item_rows
 from atoll.database.links import Link
 from atoll.database.log import rows as log_rows
 from atoll.database.records import load
 from atoll.database.region import Region, Settings
+from atoll.database.rows import Row
 from atoll.database.schema import Table
 from atoll.storage.buffer import Buffer
 from atoll.storage.memory import MemoryState
@@ -89,7 +90,7 @@ class SimulatedRegion:
         if self.table is None or self.table.tombstone_space is None:
             return {}
         rows = self.engine.committed_rows.scan(*fmt.space_range(self.table.tombstone_space))
-        return {fmt.in_space(key): fmt.parse_tombstone(row) for key, row in rows}
+        return {fmt.in_space(key): item_rows.parse_tombstone(row) for key, row in rows}
 
     def give_up(self) -> None:
         """The replica is removed, though the others may lack some of its writes."""
@@ -149,7 +150,7 @@ class SimulatedRegion:
                     self._applied(table, fmt.in_space(key), Row(value).version, Row(value).json)
             elif start == tombstone:
                 if value is not None:
-                    self._applied(table, fmt.in_space(key), fmt.parse_tombstone(value), None)
+                    self._applied(table, fmt.in_space(key), item_rows.parse_tombstone(value), None)
             elif start == log:
                 if value is not None:
                     self._logged(table, log_rows.parse(value))

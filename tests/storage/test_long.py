@@ -111,7 +111,7 @@ def test_reads_continue_meanwhile_and_see_the_previous_state(tmp_path: Path) -> 
     played(tmp_path, scenario, {})
 
 
-def test_one_that_writes_nothing_or_fails_leaves_nothing(tmp_path: Path, options: dict[str, Any]) -> None:
+def test_long_function_that_writes_nothing_or_fails_leaves_nothing(tmp_path: Path, options: dict[str, Any]) -> None:
     def refused(tx: Any) -> None:
         tx.announce_long()
         tx.put(b"k", b"v")

@@ -321,7 +321,7 @@ def test_a_table_is_completed_after_a_kill_at_any_request(
     assert [one for one in caplog.messages if "ignored" not in one] == []
 
 
-def test_settings_that_wait_for_a_table_are_made_when_it_is_active(template: Path) -> None:
+def test_later_settings_are_made_when_the_table_is_active(template: Path) -> None:
     with serve(tables=template, clock="system", control_plane_delay_ms=100) as server:
         client, name = server.client("dynamodb"), "dev-orders-us-east-1"
         scaling = server.client("application-autoscaling")
@@ -413,7 +413,7 @@ BAD: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize(("document", "text"), BAD, ids=[text for _, text in BAD])
-def test_requests_that_the_service_would_refuse_are_refused_before(document: Any, text: str) -> None:
+def test_invalid_declarations_are_refused_before_any_table_is_made(document: Any, text: str) -> None:
     with pytest.raises(BadTemplate) as refused:
         asyncio.run(declarations.tried(document, "us-east-1", Settings()))
     assert text in str(refused.value)

@@ -379,3 +379,17 @@ class TestAdministration:
             for _ in range(3):
                 code(get, client)
         assert sum(one.injected for one in meter.snapshot()) == before + 2
+
+
+def test_operations_of_other_services_are_not_struck(server: testing.LocalServer, client: Any) -> None:
+    """TagResource is an operation of CloudWatch, too. A rule is about DynamoDB."""
+    cloudwatch = server.client("cloudwatch", config=ONCE)
+    alarm = {"AlarmName": "Things", "MetricName": "m", "Namespace": "n", "Period": 60, "EvaluationPeriods": 1}
+    cloudwatch.put_metric_alarm(**alarm, Threshold=1, Statistic="Sum", ComparisonOperator="LessThanThreshold")
+    (known,) = cloudwatch.describe_alarms(AlarmNames=["Things"])["MetricAlarms"]
+    tags = [{"Key": "a", "Value": "b"}]
+    with server.fault("internal_server_error", operation="TagResource"):
+        with pytest.raises(ClientError):
+            client.tag_resource(ResourceArn=ARN + "Things", Tags=tags)
+        cloudwatch.tag_resource(ResourceARN=known["AlarmArn"], Tags=tags)
+    assert cloudwatch.list_tags_for_resource(ResourceARN=known["AlarmArn"])["Tags"] == tags

@@ -123,7 +123,7 @@ def test_items_are_put_with_their_index_entries_and_change_records(compression: 
     asyncio.run(scenario())
 
 
-def test_described_members() -> None:
+def test_members_of_described_operations() -> None:
     async def scenario() -> None:
         world = await new_world()
         table = (await world.call("DescribeTable", TableName="Things"))["Table"]

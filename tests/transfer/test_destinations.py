@@ -13,7 +13,7 @@ import pytest
 
 from atoll.clock import ManualClock
 from atoll.config import Config
-from atoll.database import destination_positions
+from atoll.database import destination_positions, health
 from atoll.errors import ApiError
 from atoll.errors import kinesis as errors
 from atoll.node import Node
@@ -422,3 +422,28 @@ def test_the_requests_to_an_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
             ],
         },
     )
+
+
+def test_a_stream_that_stays_away_is_one_fault(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log said every five seconds that changes were sent again, and that they were not, with a traceback."""
+    monkeypatch.setattr(destinations, "RETRY_S", 0)
+    monkeypatch.setattr(destinations, "FOLLOW_S", 0)
+
+    async def scenario() -> None:
+        streams = Recorded()
+        world = await world_with(streams)
+        await enable(world)
+        await world.call("PutItem", TableName="Things", Item=item("a"))
+        streams.failures = 5
+        running = asyncio.create_task(world.runner.run())
+        async with asyncio.timeout(20):
+            while not streams.sent or world.region.health.status().problems:
+                await world.region.committed.wait(0.01)
+        await world.runner.stop()
+        await running
+
+    asyncio.run(scenario())
+    said = [record.message for record in caplog.records if record.name == health.__name__]
+    assert [text.partition(" (")[0] for text in said] == [health.DESTINATIONS.text, health.DESTINATIONS.over]

@@ -161,7 +161,7 @@ def test_the_table_is_creating_until_the_import_ends(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("format_", ["DYNAMODB_JSON", "ION"])
-def test_an_export_can_be_imported(format_: str) -> None:
+def test_exports_can_be_imported(format_: str) -> None:
     async def scenario() -> None:
         world = World(7)
         await world.create()

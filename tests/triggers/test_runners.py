@@ -367,6 +367,34 @@ class TestWebhook:
         outcome = make(webhook=f"{site[0]}/endless", timeout_s=60).call(b"{}", "1")
         assert parsed(outcome)["errorType"] == "Function.ResponseSizeTooLarge"
 
+    @pytest.mark.parametrize(
+        ("start", "more"),
+        [
+            (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+            (b"HTTP/1.1 100 Continue\r\n", b"X: y\r\n" * 50 + b"\r\nHTTP/1.1 100 Continue\r\n"),
+            (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\na\r\n"),
+        ],
+        ids=["interim answers", "their headers", "chunks"],
+    )
+    def test_an_answer_without_an_end_besides_its_body_is_a_failure(
+        self, make: Make, start: bytes, more: bytes
+    ) -> None:
+        """The thread read them until the function's timeout, and the event loop waited for it at each turn."""
+
+        def send(listener: socket.socket) -> None:
+            connection, _ = listener.accept()
+            with connection, suppress(OSError):
+                connection.sendall(start)
+                while True:
+                    connection.sendall(more * 1_000)
+
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            sender = threading.Thread(target=send, args=(listener,))
+            sender.start()
+            outcome = make(webhook=f"http://127.0.0.1:{listener.getsockname()[1]}/", timeout_s=60).call(b"{}", "1")
+            sender.join(20)
+        assert "besides its body" in parsed(outcome)["errorMessage"]
+
     def test_a_refused_connection_is_a_failure(self, make: Make) -> None:
         assert parsed(make(webhook="http://127.0.0.1:9/").call(b"{}", "1"))["errorType"] == "Webhook.Unreachable"
 

@@ -416,7 +416,7 @@ class TestFailures:
             await world.put("a")
             with caplog.at_level(logging.WARNING):
                 await world.advance(60_000)
-            assert caplog.text.count('function f failed: {"batchItemFailures":') == 2
+            assert caplog.text.count('function f failed: {"batchItemFailures":') == 1  # the second is the same
             (path,) = (tmp_path / "failures").iterdir()
             report = json.loads(path.read_text())
             assert report["responseContext"] == {"statusCode": 200, "executedVersion": "$LATEST"}
@@ -756,6 +756,28 @@ class TestStop:
                     await asyncio.to_thread(connection.recv, 1)
                     functions.close()
                     assert not await asyncio.wait_for(telling, 20)
+
+        world.story(tell)
+
+    @pytest.mark.parametrize(("most", "value"), [("INVOCATIONS", 3), ("BYTES", 3 * 10)])
+    def test_few_invocations_of_a_slow_function_wait(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, most: str, value: int
+    ) -> None:
+        """A client does not wait for its invocations: it could fill the memory with their events."""
+        monkeypatch.setattr(f"atoll.triggers.waiting.{most}", value)
+        request = {"FunctionName": "f", "InvocationType": "Event", "Payload": b'"8 bytes."'}
+
+        async def tell() -> None:
+            world.functions.gate = asyncio.Event()
+            for _ in range(3):
+                await api.invoke(world.triggers, request)
+            with pytest.raises(ApiError) as caught:
+                await api.invoke(world.triggers, request)
+            assert (caught.value.code, caught.value.status) == ("TooManyRequestsException", 429)
+            await api.invoke(world.triggers, {**request, "FunctionName": "g"})
+            world.functions.gate.set()
+            await turns()
+            await api.invoke(world.triggers, request)
 
         world.story(tell)
 

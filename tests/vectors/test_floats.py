@@ -24,7 +24,7 @@ def test_the_shortest_decimal_that_gives_the_float(text: str, shown: str) -> Non
     assert struct.pack("<f", float(shown)) == packed
 
 
-def test_values_that_are_not_vectors_of_32_bit_floats() -> None:
+def test_values_that_are_no_vector_of_32_bit_floats() -> None:
     lists: list[Any] = [[], [{"S": "1"}], [{"N": "3.5E+38"}], [{"N": "-1E+100"}], [{"N": "1"}, {"N": "2"}]]
     assert floats.pack(None, 1) is None
     assert floats.pack({"S": "x"}, 1) is None

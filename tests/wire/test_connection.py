@@ -63,6 +63,12 @@ class TestRequests:
         assert wire.requests[0].path == b"/p"
         assert wire.requests[0].query == b"q"
 
+    def test_many_offers_are_ignored(self, wire: Wire) -> None:
+        """Each one took a level of recursion and a copy of the rest."""
+        offer = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+        assert set(statuses(wire.send(offer * 1_200))) == {200}
+        assert not wire.transport.closed
+
     def test_connect_is_refused(self, wire: Wire) -> None:
         assert statuses(wire.send(b"CONNECT host:443 HTTP/1.1\r\nHost: host:443\r\n\r\n")) == [400]
 
@@ -177,6 +183,18 @@ class TestRefusals:
     def test_a_head_of_nearly_the_largest_size_is_read(self, wire: Wire, piece: int) -> None:
         data = b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"x" * (HEAD_BYTES - 100) + b"\r\n\r\n"
         assert statuses(wire.send(*(data[n : n + piece] for n in range(0, len(data), piece)))) == [200]
+
+    @pytest.mark.parametrize("cut", [5, 40, -2, -1])
+    def test_a_large_body_may_come_with_the_end_of_a_head(self, wire: Wire, cut: int) -> None:
+        """All of the second packet counted as head, so the server refused the request."""
+        body = bytes(5 * HEAD_BYTES)
+        head = post(body).removesuffix(body)
+        assert statuses(wire.send(head[:cut], head[cut:] + body, post(b"next"))) == [200, 200]
+
+    def test_pipelined_requests_may_be_cut_anywhere(self, wire: Wire) -> None:
+        requests = post(b"") * 1_000
+        parts = (requests[start : start + 20_001] for start in range(0, len(requests), 20_001))
+        assert statuses(wire.send(*parts)) == [200] * 1_000
 
     def test_a_large_head_behind_another_request_is_refused(self, wire: Wire) -> None:
         head = b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"x" * HEAD_BYTES + b"\r\n\r\n"

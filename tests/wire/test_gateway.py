@@ -129,7 +129,7 @@ class TestCalls:
         assert Front().ask(call(json_type=given))[1][b"Content-Type"] == answered
 
     @pytest.mark.parametrize("target", [b"", b"GetItem", b".", b"a.b c", b"DynamoDB_20120810." + b"x" * 100, b"\xff.x"])
-    def test_an_invalid_target_is_refused(self, target: bytes) -> None:
+    def test_invalid_targets_are_refused(self, target: bytes) -> None:
         status, _, body = Front().ask(call(target=target))
         assert (status, body) == (400, b'{"__type":"com.amazon.coral.service#UnknownOperationException"}')
 

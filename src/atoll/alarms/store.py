@@ -102,7 +102,7 @@ def listed(snapshot: Snapshot, prefix: str = "", after: str | None = None) -> It
     name."""
     start, end = fmt.documents_of(ALARM)
     if prefix:
-        start = max(start, fmt.document_key(ALARM, prefix)[:-1])
+        start = max(start, fmt.documents_from(ALARM, prefix))
     if after is not None:
         start = max(start, fmt.documents_of(ALARM, after)[1])
     for _, stored in snapshot.scan(start, end):

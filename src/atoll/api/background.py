@@ -67,7 +67,7 @@ def _expiring(snapshot: Snapshot, region: Region, name: str, limit: int) -> Body
     table = region.catalog.described(snapshot, name, region.clock.now_ms())
     if table.ttl is None:
         return {"attribute": None, "items": []}
-    start, end = fmt.space_prefix(table.ttl.space), fmt.space_prefix(table.ttl.space + 1)
+    start, end = fmt.space_range(table.ttl.space)
     found = []
     for row, _ in islice(snapshot.scan(start, end), limit):
         second, row_key = fmt.parse_expiry(row, table.space)

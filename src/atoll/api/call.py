@@ -13,8 +13,17 @@ from typing import Any, NamedTuple
 
 from atoll import errors
 from atoll.api.partiql.kinds import counted
-from atoll.api.resources import FUNCTION, MAPPING, table_of
-from atoll.api.services import IDENTITIES, LAMBDA, Body, Operation
+from atoll.api.resources import (
+    ALARM,
+    FUNCTION,
+    MAPPING,
+    ROLE,
+    SCALED,
+    STATEMENT_BATCH,
+    STATEMENT_TRANSACTION,
+    table_of,
+)
+from atoll.api.services import IDENTITIES, Body, Operation
 from atoll.aside import aside
 from atoll.capacity.meter import Meter
 from atoll.clock import monotonic_ns
@@ -105,17 +114,17 @@ class Desk:
                 answer = await self._call_faulty(self._faults, operation, on, body)
         except ApiError as error:
             if meter is not None:
-                _count_failed(meter, operation, body, checked, error)
-            if on is not None and meter is not None and on.settings.error_style == "2026":
+                await _count_failed(meter, operation, body, checked, error)
+            if operation.service.has_tables and isinstance(on, Region) and on.settings.error_style == "2026":
                 raise errors.since_2026(error, operation.layer) from None
             raise
         except Dropped:
             raise
         except Exception as failure:
-            self._failed(on, operation, _tables(operation, body) if checked else _NONE, failure)
+            self._failed(on, operation, _named(operation, body) if checked else _NONE, failure)
             internal = operation.service.internal()
             if meter is not None:
-                _count_failed(meter, operation, body, checked, internal)
+                await _count_failed(meter, operation, body, checked, internal)
             raise internal from None
         if meter is not None:
             tally = meter.current
@@ -123,11 +132,11 @@ class Desk:
                 meter.current = None
                 tally.succeeded(meter.now_ns() - started_ns)
             else:
-                meter.succeeded(operation.name, _tables(operation, body), started_ns)
+                meter.succeeded(operation.counted_as, _tables(operation, body), started_ns)
         return answer
 
     async def _call_faulty(self, faults: Faults, operation: Operation, on: Any, body: Body) -> Any:
-        if not isinstance(on, Region):
+        if not isinstance(on, Region) or not operation.service.has_tables:
             return await operation.function(on, body)
         plain = body if type(body) is dict else await aside(dict, body)
         return await faults.call(operation.name, operation.function, on, plain, operation.touches(body))
@@ -160,7 +169,7 @@ def logging_slow(call: Call, slow_ms: int, next_id: Callable[[], str | None]) ->
         finally:
             latency_ns = monotonic_ns() - started_ns
             if latency_ns >= slow_ms * 1_000_000:
-                extra = _fields(operation, tables_of(operation, body), next_id())
+                extra = _fields(operation, await _aside_if_long(_named_in, operation, body), next_id())
                 extra |= {"latency_ms": latency_ns // 1_000_000, "error": error and error.code}
                 _log.warning("a slow request", extra=extra)
             error = None  # its traceback refers to this frame: break the cycle
@@ -168,12 +177,14 @@ def logging_slow(call: Call, slow_ms: int, next_id: Callable[[], str | None]) ->
     return timed
 
 
-def _count_failed(meter: Meter, operation: Operation, body: Body, checked: bool, error: ApiError) -> None:
+async def _count_failed(meter: Meter, operation: Operation, body: Body, checked: bool, error: ApiError) -> None:
     """`checked`: the body has the operation's shape."""
     if checked:
-        meter.failed(counted(operation.name, body), _tables(operation, body), error)
+        parses = operation.touches in _PARSING
+        tables = await aside(_tables, operation, body) if parses else _tables(operation, body)
+        meter.failed(counted(operation.counted_as, body), tables, error)
     else:
-        meter.failed(operation.name, _NONE, error)
+        meter.failed(operation.counted_as, _NONE, error)
 
 
 def _health(on: Any) -> Health | None:
@@ -191,26 +202,50 @@ def _place(failure: Exception) -> tuple[object, ...]:
 
 
 def _fields(operation: Operation, tables: Set[str], request_id: str | None) -> dict[str, Any]:
-    subject = "table" if operation.service is not LAMBDA else _SUBJECTS.get(operation.touches, "resources")
+    subject = "table" if operation.service.has_tables else _SUBJECTS.get(operation.touches, "resources")
     return {"operation": repr(operation), subject: ",".join(sorted(tables)) or None, "request_id": request_id}
 
 
-_SUBJECTS = {FUNCTION: "function", MAPPING: "mapping"}
-"""The field of the log that names the subject of a Lambda operation."""
+_SUBJECTS = {FUNCTION: "function", MAPPING: "mapping", ALARM: "alarm", SCALED: "target", ROLE: "role"}
+"""The field of the log that names the subject of an operation of another service."""
 
 
 def tables_of(operation: Operation, body: Body) -> Set[str]:
     """The tables that a request names; an empty name if it has none, or is invalid."""
+    return _named_in(operation, body) if operation.service.has_tables else _NONE
+
+
+async def tables_of_any(operation: Operation, body: Body) -> Set[str]:
+    """Like `tables_of`, of a request that may take long to check or parse."""
+    return await _aside_if_long(tables_of, operation, body)
+
+
+async def _aside_if_long(of: Callable[[Operation, Body], Set[str]], operation: Operation, body: Body) -> Set[str]:
+    is_plain = type(body) is dict and operation.touches not in _PARSING
+    return of(operation, body) if is_plain else await aside(of, operation, body)
+
+
+def _named_in(operation: Operation, body: Body) -> Set[str]:
+    """As `_named`, of a request that may be invalid."""
     try:
         operation.check(body)
     except ApiError:
         return _NONE
-    return _tables(operation, body)
+    return _named(operation, body)
 
 
 _NONE = frozenset([""])
+_PARSING = (STATEMENT_BATCH, STATEMENT_TRANSACTION)
+"""They parse many statements, also those that have not been parsed because an earlier one is faulty."""
 
 
 def _tables(operation: Operation, body: Body) -> Set[str]:
     """The tables on which the meter counts a request; an empty name if it has none."""
-    return {table_of(resource) for resource in operation.touches(body)} or _NONE
+    return _named(operation, body) if operation.service.has_tables else _NONE
+
+
+def _named(operation: Operation, body: Body) -> Set[str]:
+    """The tables, functions or other subjects that a request names."""
+    if operation.service.has_tables:
+        return {table_of(resource) for resource in operation.touches(body)} or _NONE
+    return frozenset(operation.touches(body)) or _NONE

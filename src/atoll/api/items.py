@@ -17,8 +17,8 @@ from atoll.aside import aside
 from atoll.capacity import reading, writing
 from atoll.capacity.units import Consumed, read_units
 from atoll.database import writes
-from atoll.database.format import Row
 from atoll.database.region import Region
+from atoll.database.rows import Row
 from atoll.database.schema import Table
 from atoll.database.stored import Stored
 from atoll.errors import values as value_errors

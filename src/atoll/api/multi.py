@@ -18,8 +18,8 @@ from atoll.aside import aside
 from atoll.capacity import reading, throttling, writing
 from atoll.capacity.units import Consumed, answers, read_units, written
 from atoll.database import indexes, long, reads, tokens, writes
-from atoll.database.format import Row
 from atoll.database.region import Region
+from atoll.database.rows import Row
 from atoll.database.schema import Table
 from atoll.errors import expressions as expression_errors
 from atoll.errors import keys as key_errors

@@ -18,9 +18,9 @@ from atoll.capacity import reading
 from atoll.capacity.units import Consumed, read_units
 from atoll.database import format as fmt
 from atoll.database import indexes, reads
-from atoll.database.format import spliced
 from atoll.database.reads import Page, Range
 from atoll.database.region import Region
+from atoll.database.rows import spliced
 from atoll.database.schema import Index, KeySchema, Table
 from atoll.errors import ApiError
 from atoll.errors import keys as key_errors
@@ -380,7 +380,7 @@ def charge_page(
         if operation == "Scan":
             start = fmt.hash_only(start)  # the request named no key
         # A local index uses the capacity of its table's partitions.
-        key = start if index is None or not index.local else table.prefix + start[4:]
+        key = start if index is None or not index.local else fmt.key_in(table.space, fmt.in_space(start))
         reading.settle(region, consumed, key, whole=False)
         if mode is not None:
             answer["ConsumedCapacity"] = consumed.answer(mode)

@@ -1,8 +1,9 @@
 """The resources that a request touches, named as in the request.
 
-A resource is a table's name or ARN, `<table>/index/<name>`, the ARN of a stream, the name or ARN of a function, or the
-id of an event source mapping. The functions are pure and expect bodies of a checked shape. An unparsable statement
-touches no resource: its operation refuses it.
+A resource is a table's name or ARN, `<table>/index/<name>`, the ARN of a stream, the name or ARN of a function, the id
+of an event source mapping, the name or ARN of an alarm, the id of a scalable target, or the ARN of a role. The
+functions are pure and expect bodies of a checked shape. An unparsable statement touches no resource: its operation
+refuses it.
 """
 
 from __future__ import annotations
@@ -78,9 +79,15 @@ def _imported(body: Body) -> tuple[str, ...]:
     return (body["TableCreationParameters"]["TableName"],)
 
 
+def _alarms(body: Body) -> tuple[str, ...]:
+    return (*_ALARM(body), *_distinct(body.get("AlarmNames") or ()))
+
+
 def _statement(body: Body) -> tuple[str, ...]:
     return _of_statement(body["Statement"])
 
+
+_ALARM = _member("AlarmName", "ResourceARN")
 
 NOTHING: Touches = _nothing
 TABLE = _member("TableName")
@@ -102,6 +109,10 @@ GET_RECORDS: Touches = _of_iterator
 NEW_MAPPING = _member("EventSourceArn", "FunctionName")
 MAPPING = _member("UUID")
 FUNCTION = _member("FunctionName")
+ROLE = _member("RoleArn")
+ALARM: Touches = _alarms
+INSIGHT_RULE = _member("RuleName")
+SCALED = _member("ResourceId", "ResourceARN")
 ADMINISTERED_STREAM = _member("stream")
 ADMINISTERED_TABLE = _member("table")
 

@@ -62,6 +62,7 @@ from atoll.api.replica_auto_scaling import (
     update_table_replica_auto_scaling,
 )
 from atoll.api.resources import (
+    ALARM,
     BATCH,
     FUNCTION,
     GET_RECORDS,
@@ -69,11 +70,14 @@ from atoll.api.resources import (
     GLOBAL_TABLE,
     IMPORT,
     INDEX,
+    INSIGHT_RULE,
     JOB,
     MAPPING,
     NEW_MAPPING,
     NOTHING,
     RESTORE,
+    ROLE,
+    SCALED,
     STATEMENT,
     STATEMENT_BATCH,
     STATEMENT_TRANSACTION,
@@ -88,6 +92,7 @@ from atoll.api.scaling import actions as scaling_actions
 from atoll.api.scaling import activities as scaling_activities
 from atoll.api.scaling import policies as scaling_policies
 from atoll.api.scaling import targets as scaling_targets
+from atoll.capacity.meter import other_service
 from atoll.errors import ApiError
 from atoll.errors import metrics as metric_errors
 from atoll.errors import scaling as scaling_errors
@@ -124,6 +129,8 @@ class Service:
     """The first half of X-Amz-Target, for services that speak JSON."""
     prefix: str = ""
     """The path prefix of a REST service."""
+    has_tables: bool = False
+    """Whether the resources of its operations are tables and their parts."""
     bare_codes: bool = False
     """Whether error codes are sent without a prefix."""
     shape_code: str = "ValidationException"
@@ -133,8 +140,10 @@ class Service:
 
 
 JSON = (Protocol.JSON_1_0, Protocol.JSON_1_1)
-DYNAMODB = Service("DynamoDB", "dynamodb", JSON, "dynamodb", REGION, target="DynamoDB_20120810")
-STREAMS = Service("DynamoDBStreams", "dynamodbstreams", JSON, "dynamodb", REGION, target="DynamoDBStreams_20120810")
+DYNAMODB = Service("DynamoDB", "dynamodb", JSON, "dynamodb", REGION, target="DynamoDB_20120810",
+                   has_tables=True)  # fmt: skip
+STREAMS = Service("DynamoDBStreams", "dynamodbstreams", JSON, "dynamodb", REGION, target="DynamoDBStreams_20120810",
+                  has_tables=True)  # fmt: skip
 LAMBDA = Service(
     "Lambda", "lambda", (Protocol.REST_JSON,), "lambda", TRIGGERS,
     prefix="/2015-03-31/", bare_codes=True, internal=trigger_errors.internal,
@@ -148,7 +157,7 @@ SCALING = Service(
     "ApplicationAutoScaling", "application-autoscaling", (Protocol.JSON_1_1,), "application-autoscaling", REGION,
     target="AnyScaleFrontendService", bare_codes=True, internal=scaling_errors.internal,
 )  # fmt: skip
-ADMIN = Service("Administration", None, (Protocol.REST_JSON,), "dynamodb", SERVER, prefix="/_atoll/")
+ADMIN = Service("Administration", None, (Protocol.REST_JSON,), "dynamodb", SERVER, prefix="/_atoll/", has_tables=True)
 
 
 @dataclass(frozen=True)
@@ -173,8 +182,8 @@ class Operation:
     """One row. The validator of its requests is compiled on first use."""
 
     __slots__ = (
-        "check", "check_members", "encode", "function", "http", "layer", "metered", "name", "service", "subject",
-        "touches",
+        "check", "check_members", "counted_as", "encode", "function", "http", "layer", "metered", "name", "service",
+        "subject", "touches",
     )  # fmt: skip
 
     def __init__(
@@ -194,14 +203,17 @@ class Operation:
         self.name = name
         self.function = function
         self.touches = touches
-        self.metered = service in (DYNAMODB, STREAMS)
+        self.metered = service.subject in (REGION, TRIGGERS)
+        """Whether its subject has a meter: that of a region."""
+        self.counted_as = name if service.has_tables else other_service(service.name, name)
+        """Its name in the meter."""
         self.http = http
         self.encode = encode
         """The body of an answer."""
         self.layer = layer
         """Which wording the errors have since 2026 (`--error-style 2026`)."""
         self.check_members = check_members
-        """What an operation checks before its shape, with its own texts."""
+        """Checks before the shape, with texts of its own."""
         self.check: Callable[[Body], None] = self._first_check
         """Raises if a request does not have the operation's shape."""
 
@@ -342,42 +354,42 @@ OPERATIONS: tuple[Operation, ...] = (
     #
     Operation(STS, "GetCallerIdentity", sts.get_caller_identity),
     Operation(STS, "GetSessionToken", sts.get_session_token),
-    Operation(STS, "AssumeRole", sts.assume_role),
-    Operation(STS, "AssumeRoleWithWebIdentity", sts.assume_role_with_web_identity),
+    Operation(STS, "AssumeRole", sts.assume_role, ROLE),
+    Operation(STS, "AssumeRoleWithWebIdentity", sts.assume_role_with_web_identity, ROLE),
     #
     Operation(CLOUDWATCH, "ListMetrics", metrics.list_metrics),
     Operation(CLOUDWATCH, "GetMetricData", metric_data.get_metric_data),
     Operation(CLOUDWATCH, "GetMetricStatistics", metrics.get_metric_statistics),
     Operation(CLOUDWATCH, "DescribeInsightRules", insights.describe_insight_rules),
-    Operation(CLOUDWATCH, "GetInsightRuleReport", insights.get_insight_rule_report),
+    Operation(CLOUDWATCH, "GetInsightRuleReport", insights.get_insight_rule_report, INSIGHT_RULE),
     Operation(CLOUDWATCH, "PutMetricData", metrics.put_metric_data, encode=_without_body),
-    Operation(CLOUDWATCH, "PutMetricAlarm", alarms.put_metric_alarm, encode=_without_body),
-    Operation(CLOUDWATCH, "PutCompositeAlarm", alarms.put_composite_alarm, encode=_without_body),
-    Operation(CLOUDWATCH, "DescribeAlarms", alarms.describe_alarms),
+    Operation(CLOUDWATCH, "PutMetricAlarm", alarms.put_metric_alarm, ALARM, encode=_without_body),
+    Operation(CLOUDWATCH, "PutCompositeAlarm", alarms.put_composite_alarm, ALARM, encode=_without_body),
+    Operation(CLOUDWATCH, "DescribeAlarms", alarms.describe_alarms, ALARM),
     Operation(CLOUDWATCH, "DescribeAlarmsForMetric", alarms.describe_alarms_for_metric),
-    Operation(CLOUDWATCH, "DescribeAlarmHistory", alarms.describe_alarm_history),
-    Operation(CLOUDWATCH, "DeleteAlarms", alarms.delete_alarms, encode=_without_body),
-    Operation(CLOUDWATCH, "SetAlarmState", alarms.set_alarm_state, encode=_without_body),
-    Operation(CLOUDWATCH, "EnableAlarmActions", alarms.enable_alarm_actions, encode=_without_body),
-    Operation(CLOUDWATCH, "DisableAlarmActions", alarms.disable_alarm_actions, encode=_without_body),
-    Operation(CLOUDWATCH, "TagResource", alarms.tag_resource),
-    Operation(CLOUDWATCH, "UntagResource", alarms.untag_resource),
-    Operation(CLOUDWATCH, "ListTagsForResource", alarms.list_tags_for_resource),
+    Operation(CLOUDWATCH, "DescribeAlarmHistory", alarms.describe_alarm_history, ALARM),
+    Operation(CLOUDWATCH, "DeleteAlarms", alarms.delete_alarms, ALARM, encode=_without_body),
+    Operation(CLOUDWATCH, "SetAlarmState", alarms.set_alarm_state, ALARM, encode=_without_body),
+    Operation(CLOUDWATCH, "EnableAlarmActions", alarms.enable_alarm_actions, ALARM, encode=_without_body),
+    Operation(CLOUDWATCH, "DisableAlarmActions", alarms.disable_alarm_actions, ALARM, encode=_without_body),
+    Operation(CLOUDWATCH, "TagResource", alarms.tag_resource, ALARM),
+    Operation(CLOUDWATCH, "UntagResource", alarms.untag_resource, ALARM),
+    Operation(CLOUDWATCH, "ListTagsForResource", alarms.list_tags_for_resource, ALARM),
     #
-    Operation(SCALING, "RegisterScalableTarget", scaling_targets.register_scalable_target),
-    Operation(SCALING, "DeregisterScalableTarget", scaling_targets.deregister_scalable_target),
+    Operation(SCALING, "RegisterScalableTarget", scaling_targets.register_scalable_target, SCALED),
+    Operation(SCALING, "DeregisterScalableTarget", scaling_targets.deregister_scalable_target, SCALED),
     Operation(SCALING, "DescribeScalableTargets", scaling_targets.describe_scalable_targets),
-    Operation(SCALING, "PutScalingPolicy", scaling_policies.put_scaling_policy),
-    Operation(SCALING, "DeleteScalingPolicy", scaling_policies.delete_scaling_policy),
-    Operation(SCALING, "DescribeScalingPolicies", scaling_policies.describe_scaling_policies),
-    Operation(SCALING, "GetPredictiveScalingForecast", scaling_policies.get_predictive_scaling_forecast),
-    Operation(SCALING, "PutScheduledAction", scaling_actions.put_scheduled_action),
-    Operation(SCALING, "DeleteScheduledAction", scaling_actions.delete_scheduled_action),
-    Operation(SCALING, "DescribeScheduledActions", scaling_actions.describe_scheduled_actions),
-    Operation(SCALING, "DescribeScalingActivities", scaling_activities.describe_scaling_activities),
-    Operation(SCALING, "TagResource", scaling_targets.tag_resource),
-    Operation(SCALING, "UntagResource", scaling_targets.untag_resource),
-    Operation(SCALING, "ListTagsForResource", scaling_targets.list_tags_for_resource),
+    Operation(SCALING, "PutScalingPolicy", scaling_policies.put_scaling_policy, SCALED),
+    Operation(SCALING, "DeleteScalingPolicy", scaling_policies.delete_scaling_policy, SCALED),
+    Operation(SCALING, "DescribeScalingPolicies", scaling_policies.describe_scaling_policies, SCALED),
+    Operation(SCALING, "GetPredictiveScalingForecast", scaling_policies.get_predictive_scaling_forecast, SCALED),
+    Operation(SCALING, "PutScheduledAction", scaling_actions.put_scheduled_action, SCALED),
+    Operation(SCALING, "DeleteScheduledAction", scaling_actions.delete_scheduled_action, SCALED),
+    Operation(SCALING, "DescribeScheduledActions", scaling_actions.describe_scheduled_actions, SCALED),
+    Operation(SCALING, "DescribeScalingActivities", scaling_activities.describe_scaling_activities, SCALED),
+    Operation(SCALING, "TagResource", scaling_targets.tag_resource, SCALED),
+    Operation(SCALING, "UntagResource", scaling_targets.untag_resource, SCALED),
+    Operation(SCALING, "ListTagsForResource", scaling_targets.list_tags_for_resource, SCALED),
     #
     Operation(ADMIN, "ShowClock", admin.show_clock, NOTHING, Http("GET", "clock")),
     Operation(ADMIN, "MoveClock", admin.move_clock, NOTHING, Http("POST", "clock")),
@@ -386,14 +398,14 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(ADMIN, "TrimStream", admin.trim, resources.ADMINISTERED_STREAM, Http("POST", "streams/trim")),
     Operation(ADMIN, "StartStoreCheck", admin.start_check, NOTHING, Http("POST", "store/check")),
     Operation(ADMIN, "ShowStoreChecks", admin.show_checks, NOTHING, Http("GET", "store/check")),
-    Operation(ADMIN, "ShowDueWork", background.show_due, NOTHING, Http("GET", "due")),
+    Operation(ADMIN, "ShowDueWork", background.show_due, resources.ADMINISTERED_TABLE, Http("GET", "due")),
     Operation(ADMIN, "ShowTriggers", background.show_triggers, NOTHING, Http("GET", "triggers")),
     Operation(ADMIN, "ShowStorage", storage.show_storage, NOTHING, Http("GET", "storage")),
     Operation(ADMIN, "ShowLinks", links.show_links, NOTHING, Http("GET", "replication/links")),
     Operation(ADMIN, "ChangeLink", links.change_link, NOTHING, Http("POST", "replication/links")),
     Operation(ADMIN, "ShowFaults", faults.show_faults, NOTHING, Http("GET", "faults")),
     Operation(ADMIN, "ChangeFaults", faults.change_faults, NOTHING, Http("POST", "faults")),
-    Operation(ADMIN, "ShowInsights", insights.show_insights, NOTHING, Http("GET", "insights")),
+    Operation(ADMIN, "ShowInsights", insights.show_insights, resources.ADMINISTERED_TABLE, Http("GET", "insights")),
     Operation(ADMIN, "ShowReplicas", masters.show_replicas, NOTHING, Http("GET", "replication/replicas")),
     Operation(ADMIN, "AddReplica", masters.add_replica, resources.ADMINISTERED_TABLE,
               Http("POST", "replication/replicas/add")),
@@ -403,8 +415,10 @@ OPERATIONS: tuple[Operation, ...] = (
               Http("POST", "replication/replicas/promote")),
     Operation(ADMIN, "ExplainPolicies", policies.explain, NOTHING, Http("POST", "policies/explain")),
     Operation(ADMIN, "ShowObservedPolicies", policies.observed, NOTHING, Http("GET", "policies/observed")),
-    Operation(ADMIN, "ShowConflicts", replication.show_conflicts, NOTHING, Http("GET", "replication/conflicts")),
-    Operation(ADMIN, "UpgradeGlobalTable", replication.upgrade, NOTHING, Http("POST", "replication/upgrade")),
+    Operation(ADMIN, "ShowConflicts", replication.show_conflicts, resources.ADMINISTERED_TABLE,
+              Http("GET", "replication/conflicts")),
+    Operation(ADMIN, "UpgradeGlobalTable", replication.upgrade, resources.ADMINISTERED_TABLE,
+              Http("POST", "replication/upgrade")),
 )  # fmt: skip
 
 TARGETS: dict[bytes, Operation] = {

@@ -28,6 +28,7 @@ from typing import Any
 from atoll import limits
 from atoll.capacity.growth import MINUTE_MS, Growth, admitted, turned
 from atoll.clock import Clock
+from atoll.database.format import HASH
 from atoll.database.schema import PROVISIONED, Index, Table
 from atoll.errors.capacity import ACCOUNT, KEY_RANGE
 from atoll.platforms import allocate
@@ -128,7 +129,7 @@ class KeyRanges:
             lane = self._renewed(table, None, False, now_ms)
             if lane.until >= now_ms:
                 return lane.limit
-        numbers, place = self._reads, (key[4] << 8 | key[5]) ^ lane.mix
+        numbers, place = self._reads, (key[HASH] << 8 | key[HASH + 1]) ^ lane.mix
         until, full = numbers[place], now_ms - _FULL_MS
         if until > full:
             if until < now_ms:
@@ -188,7 +189,7 @@ class KeyRanges:
         lane = self._writing.get(table.space)
         if lane is None or lane.table is not table:
             lane = self._renewed(table, None, True, now_ms)
-        numbers, place = self._writes, (key[4] << 8 | key[5]) ^ lane.mix
+        numbers, place = self._writes, (key[HASH] << 8 | key[HASH + 1]) ^ lane.mix
         until = numbers[place]
         if not now_ms - _FULL_MS < until < now_ms + _NONSENSE_MS:
             until = now_ms - _FULL_MS
@@ -293,7 +294,7 @@ def _mix(space: int) -> int:
 
 def _place(space: int, key: bytes) -> int:
     """The bucket of a row's partition key."""
-    return (key[4] << 8 | key[5]) ^ _mix(space)  # the first 16 bits of the hash in the row's key
+    return (key[HASH] << 8 | key[HASH + 1]) ^ _mix(space)  # the first 16 bits of the hash in the row's key
 
 
 def _mapped(path: Path | None) -> mmap:

@@ -7,6 +7,9 @@ meter is full, it drops the tally that was used least recently.
 
 The metrics call `take` once a minute. The meter keeps the totals since the start of the process.
 
+Operations of other services than DynamoDB and its streams count without a table, by a name with that of the service:
+`Lambda.Invoke`.
+
 Operations that run PartiQL statements count by the kind of statement, too: `ExecuteStatement PartiQLSelect`,
 `BatchExecuteStatement Read`. `plain` gives the operation of such a name.
 
@@ -208,7 +211,7 @@ class Meter:
         self._most = most
         self._tallies: dict[Key, Tally] = {}
         self._totals: dict[Key, Measured] = {}
-        """What was taken."""
+        """The sums of the tallies that were taken."""
         self._replicated: dict[tuple[str, str], Replicated] = {}
         self._has_replicated = False
         self._expired: dict[tuple[int, str], int] = {}
@@ -339,6 +342,17 @@ class Meter:
             key = table, index, plain(operation)
             sums[key] = sums[key].plus(part) if key in sums else replace(part, operation=key[2])
         return tuple(sums.values())
+
+
+def other_service(service: str, operation: str) -> str:
+    """The name by which the meter counts an operation of another service than DynamoDB and its streams."""
+    return f"{service}.{operation}"
+
+
+def service_of(operation: str) -> str | None:
+    """The service in such a name; None for an operation of DynamoDB or its streams."""
+    service, dot, _ = operation.rpartition(".")
+    return service if dot else None
 
 
 def plain(operation: str) -> str:

@@ -93,15 +93,26 @@ def refused(
     region: Region, table: Table, exceeded: Sequence[tuple[Index | None, str]], kind: Kind, key: bytes
 ) -> ApiError:
     """The error to raise when these parts have exceeded these limits. `key` is the key of the requested row, in the
-    first part or in the table."""
+    first part or in the table. A write that is refused to a client must be passed to `observe`."""
     first = exceeded[0][0]
-    if region.observer is not None and (first is None or kind == "Read"):  # not a write that an index throttles
+    if region.observer is not None and kind == "Read":
         region.observer.throttled(table, first, key)
     arn = region.arn(f"table/{table.name}")
     for part, limit in exceeded:
         _log_first(region, table, part, kind, limit)
     parts = [(arn if part is None else f"{arn}/index/{part.name}", part is not None, limit) for part, limit in exceeded]
-    return capacity_errors.exceeded(kind, parts, on_demand=table.billing_mode != PROVISIONED)
+    error = capacity_errors.exceeded(kind, parts, on_demand=table.billing_mode != PROVISIONED)
+    if kind == "Write" and first is None:  # not a write that an index throttles
+        error.observed = table, first, key
+    return error
+
+
+def observe(region: Region, refusals: Iterable[ApiError | None]) -> None:
+    """Show the observer which writes were throttled. Their transaction cannot do this: it may run several times."""
+    if region.observer is not None:
+        for refusal in refusals:
+            if refusal is not None and refusal.observed is not None:
+                region.observer.throttled(*refusal.observed)
 
 
 def _log_first(region: Region, table: Table, part: Index | None, kind: Kind, limit: str) -> None:

@@ -17,6 +17,7 @@ from atoll.capacity.throttling import (
     add_costs,
     charge,
     exhausted,
+    observe,
     own_limit,
     refusal,
     refused,
@@ -25,8 +26,8 @@ from atoll.capacity.throttling import (
 )
 from atoll.capacity.units import Consumed, index_write_units, row_units, write_units, written
 from atoll.database import indexes, writes
-from atoll.database.format import Row
 from atoll.database.region import Observer, Region
+from atoll.database.rows import Row
 from atoll.database.schema import Index, Table
 from atoll.database.writes import Decision, Image, Outcome, Refused, Write
 from atoll.errors import ApiError, ConditionFailed
@@ -168,6 +169,7 @@ def draw(region: Region, table: Table, row_key: bytes, units: float) -> None:
 # Single writes
 
 Result = Outcome | ConditionFailed
+T = TypeVar("T")
 W = TypeVar("W", bound=Write)
 
 
@@ -195,7 +197,16 @@ def attempt(region: Region, name: str, make: Make[W]) -> Coroutine[Any, Any, tup
         except ConditionFailed as failed:
             return write, failed.with_traceback(None)
 
-    return region.write(run)
+    running = region.write(run)
+    return running if region.observer is None else _observed(region, running)
+
+
+async def _observed(region: Region, running: Coroutine[Any, Any, T]) -> T:
+    try:
+        return await running
+    except ApiError as error:
+        observe(region, [error])
+        raise
 
 
 async def execute(region: Region, name: str, make: Make[W], operation: str) -> tuple[W, Outcome]:
@@ -270,6 +281,7 @@ async def execute_all(
     try:
         batch, outcomes = await region.write(run)
     except Refused as cancelled:
+        observe(region, cancelled.refusals)
         lost = _lost(cancelled, factor)
         charge(region, lost)
         if lost and region.key_ranges is not None:
@@ -324,6 +336,7 @@ async def execute_each(
 
     done, consumed = await region.write(run)
     refusals = [outcome for _, outcome in done if isinstance(outcome, ApiError)]
+    observe(region, refusals)
     fails = len(refusals) == len(done)
     for one in refusals[fails:]:  # that of a failed request is counted with the request
         region.meter.throttled(operation, one)

@@ -26,18 +26,20 @@ from atoll.storage.engine import Corrupt, Snapshot
 from atoll.triggers.batches import Lane
 from atoll.triggers.mapping import Mapping
 
+UUID_CHARS = 36
+
 # The kinds of rows: their letter, their record, and whether a record belongs at a key.
 _DEFINITIONS: tuple[tuple[bytes, type[Any], Callable[[Any, bytes], bool]], ...] = (
     (b"T", Table, lambda table, key: fmt.table_key(table.name) == key),
     (b"S", StreamDescription, lambda stream, key: bool(stream.key == key)),
-    (b"H", Shard, lambda shard, key: fmt.parse_shard_key(key)[1] == shard.number and len(key) == 13),
+    (b"H", Shard, lambda shard, key: fmt.shard_key(fmt.parse_shard_key(key)[0], shard.number) == key),
     (b"G", Garbage, lambda garbage, key: fmt.garbage_key(garbage.space) == key),
     (b"M", Mapping, lambda mapping, key: fmt.mapping_key(mapping.uuid) == key),
 )
 _OTHERS: tuple[tuple[bytes, type[Any], Callable[[Any, bytes], bool]], ...] = (
     (b"X", Token, lambda token, key: True),
-    (b"P", Lane, lambda lane, key: len(key) == 5 + 36 + 5),
-    (b"L", Link, lambda link, key: len(key) > 9),
+    (b"P", Lane, lambda lane, key: len(fmt.parse_lane_key(key)[0]) == UUID_CHARS),
+    (b"L", Link, lambda link, key: fmt.parse_link_key(key)[1] != ""),
 )
 _LETTERS = frozenset([*(row[0] for row in (*_DEFINITIONS, *_OTHERS)), b"A", b"B", b"C", b"D", b"J", b"N", b"V"])
 
@@ -70,8 +72,7 @@ def check_quickly(snapshot: Snapshot) -> Iterator[Finding]:
 
 def _check_rows(snapshot: Snapshot, spaces: Spaces, kinds: Any) -> Iterator[Finding]:
     for letter, cls, belongs in kinds:
-        start = fmt.CATALOG + letter
-        for key, record in parsed(snapshot, (start, fmt.CATALOG + bytes([letter[0] + 1])), cls):
+        for key, record in parsed(snapshot, fmt.rows_of(letter), cls):
             if record is None or not belongs(record, key):
                 table, shown, name = spaces.describe(key)
                 text = f"the {name} is unreadable" if record is None else f"the {name} is not that of its key"
@@ -81,9 +82,9 @@ def _check_rows(snapshot: Snapshot, spaces: Spaces, kinds: Any) -> Iterator[Find
 
 def _check_letters(snapshot: Snapshot) -> Iterator[Finding]:
     """Find rows of no known kind; reads only the gaps between the known letters."""
-    letters = sorted(letter[0] for letter in _LETTERS)
-    ends = [fmt.CATALOG + bytes([letter]) for letter in letters] + [b"\0\0\0\1"]
-    starts = [fmt.CATALOG, *(fmt.CATALOG + bytes([letter + 1]) for letter in letters)]
+    first, after = fmt.space_range(0)
+    known = [fmt.rows_of(letter) for letter in sorted(_LETTERS)]
+    starts, ends = [first, *(end for _, end in known)], [*(start for start, _ in known), after]
     for start, end in zip(starts, ends, strict=True):
         for key, _ in snapshot.scan(start, end):
             yield Finding(on.ORPHAN, None, key.hex(), "a row of the catalog is of no known kind", (on.delete(key),))
@@ -185,33 +186,32 @@ def _check_that_counters_exist(snapshot: Snapshot, spaces: Spaces) -> Iterator[F
 
 def _check_progress(snapshot: Snapshot, spaces: Spaces) -> Iterator[Finding]:
     """Find progress rows of backfills that do not run."""
-    start = fmt.backfill_key(0)[:5]
-    for key, stored in snapshot.scan(start, fmt.CATALOG + b"C"):
-        owner = spaces.owners.get(int.from_bytes(key[5:], "big"))
+    for key, stored in snapshot.scan(*fmt.BACKFILLS):
+        space = fmt.parse_backfill_key(key)
+        owner = spaces.owners.get(space)
         table = None if owner is None else owner.table
         if owner is None or table is None or owner.role not in ("index", "expiry", TOMBSTONES):
             text = "the progress of a backfill that does not run"
             yield Finding(on.ORPHAN, None, key.hex(), text, spaces.if_complete(on.delete(key)))
-        elif not stored.startswith(key[5:] if owner.role == TOMBSTONES else table.prefix):
+        elif not stored.startswith(fmt.space_prefix(space) if owner.role == TOMBSTONES else table.prefix):
             text = "the progress of a backfill is unreadable"
             yield Finding(on.CATALOG, table.name, key.hex(), text, (on.delete(key),))
 
 
 def _check_lanes(snapshot: Snapshot) -> Iterator[Finding]:
-    start, end = fmt.CATALOG + b"P", fmt.CATALOG + b"Q"
-    mapping, exists = b"", False
-    for key, _ in snapshot.scan(start, end):
-        uuid = key[5:-5]
+    mapping, exists = "", False
+    for key, _ in snapshot.scan(*fmt.LANES):
+        uuid, _, _ = fmt.parse_lane_key(key)
         if uuid != mapping:
-            mapping, exists = uuid, snapshot.get(fmt.CATALOG + b"M" + uuid) is not None
+            mapping, exists = uuid, snapshot.get(fmt.mapping_key(uuid)) is not None
         if not exists:
             text = "the progress of an event source mapping that does not exist"
-            yield Finding(on.ORPHAN, None, uuid.decode(errors="replace"), text, (on.delete(key),))
+            yield Finding(on.ORPHAN, None, uuid, text, (on.delete(key),))
 
 
 def _check_links(snapshot: Snapshot, spaces: Spaces) -> Iterator[Finding]:
     """Find links of tables that are no replicas."""
-    for key, _ in snapshot.scan(fmt.CATALOG + b"L", fmt.CATALOG + b"M"):
+    for key, _ in snapshot.scan(*fmt.LINKS):
         owner = spaces.owners.get(fmt.parse_link_key(key)[0])
         table = None if owner is None else owner.table
         if owner is None or table is None or table.group is None or owner.role != ITEMS:

@@ -204,7 +204,7 @@ def _damaged(spaces: Spaces | None, row: Stored) -> Finding:
     right = row.restored()
     if right is not None and right.key != row.key:
         text = "the key of the definition of a table does not match its checksum; a repair restores it"
-        return Finding(on.CHECKSUM, None, right.key[5:].decode(), text, (on.put(right.key, row.value),))
+        return Finding(on.CHECKSUM, None, fmt.subject_of(right.key).decode(), text, (on.put(right.key, row.value),))
     if type(row.key) is not bytes or spaces is None:
         return Finding(on.FILE, None, repr(row.key), "a row and its key are unreadable", is_loss=True)
     table, shown, name = spaces.describe(row.key)

@@ -29,7 +29,8 @@ from atoll.check.spaces import (
 )
 from atoll.database import expiry, indexes
 from atoll.database import format as fmt
-from atoll.database.format import Entry, Row
+from atoll.database import rows as item_rows
+from atoll.database.rows import Entry, Row
 from atoll.database.schema import Index, Table, TimeToLive
 from atoll.database.vectors import entries as vectors
 from atoll.database.vectors import rows
@@ -187,7 +188,7 @@ class _TableCheck:
             damage = f"the item's stored size is {row.size}, but it has {size} bytes"
         if damage is None:
             return _Image(item, size, row.json), row, None
-        fix = on.put(key, fmt.item_row(version, size, json))
+        fix = on.put(key, item_rows.item_row(version, size, json))
         return _Image(item, size, json), row, self._item_finding(on.SIZE, key, damage, fix)
 
     def _unreadable(self, key: bytes, text: str) -> Finding:
@@ -265,7 +266,7 @@ class _TableCheck:
         if number == self._collections and not self._moves:
             return
         for counter, size in on.counters(self._snapshot, *all_, tallies=True):
-            prefix = counter[len(fmt.collection_counter(b"")) :]
+            prefix = fmt.parse_collection_counter(counter)
             if self._snapshot.first([(prefix, keycode.successor(prefix))])[0] is None:
                 text = f"the item collection's counter says {size} bytes, but it has no items"
                 yield self._collection_finding(prefix, text, on.set_tally(counter, 0))
@@ -286,11 +287,11 @@ class _TableCheck:
 
     def _count(self, space: int) -> _Counted:
         """The rows of the table or an index, and their sizes as stored, in one snapshot."""
-        start = 8 if space == self._table.space else 0
+        at = item_rows.ITEM_SIZE if space == self._table.space else item_rows.ENTRY_SIZE
         counted = _Counted()
         for _, stored in self._snapshot.scan(*fmt.space_range(space)):
             counted.rows += 1
-            counted.size += int.from_bytes(stored[start : start + 4], "big")
+            counted.size += item_rows.stored_size(stored, at)
         return counted
 
     # The other way: each entry has its item
@@ -336,12 +337,12 @@ class _TableCheck:
                 second, item = -1, None
             if item is None or expiry.second_of(ttl, item) != second:
                 text = "the expiry index has an entry of an item that does not exist or does not expire then"
-                shown = readable_expiry(self._table, key) if len(key) > 20 else key.hex()
+                shown = readable_expiry(self._table, key)
                 yield Finding(on.EXPIRY, self._table.name, shown, text, (on.delete(key),))
 
     def _check_tombstones(self, space: int) -> Iterator[Finding]:
         for key, stored in self._rows(space):
-            row_key = self._table.prefix + key[4:]
+            row_key = fmt.key_in(self._table.space, fmt.in_space(key))
             if len(stored) < 8:
                 text = "the version of a deletion is unreadable"
                 yield Finding(on.ITEM, self._table.name, readable_item(self._table, row_key), text, (on.delete(key),))
@@ -367,7 +368,11 @@ def _shows(stored: bytes, made: indexes.NewEntry | vectors.Entry) -> bool:
     try:
         if isinstance(made, vectors.Entry):
             vector, json = rows.parse_entry(stored, len(made.vector) // 4)
-            return vector == made.vector and orjson.loads(json) == made.item and stored[:4] == made.row[:4]
+            return (
+                vector == made.vector
+                and orjson.loads(json) == made.item
+                and item_rows.stored_size(stored, item_rows.ENTRY_SIZE) == made.size
+            )
         entry = Entry(stored)
         return entry.size == made.size and entry.item == made.item
     except UNREADABLE:

@@ -60,10 +60,10 @@ def check(snapshot: Snapshot, log_space: int, table: Table | None) -> Iterator[F
             group.has_moved = True
 
     for key, stored in on.sliced(snapshot, *fmt.space_range(log_space), moved):
-        if group is None or key[:16] != group.prefix:
+        if group is None or fmt.change_prefix_of(key) != group.prefix:
             if group is not None:
                 yield from group.end()
-            group = _Group(snapshot, log_space, table, key[:16])
+            group = _Group(snapshot, log_space, table, fmt.change_prefix_of(key))
         yield from group.add(key, stored)
     if group is not None:
         yield from group.end()
@@ -77,7 +77,7 @@ class _Group:
         self._snapshot = snapshot
         self._log_space = log_space
         self._table = table
-        self._shard = self._find(int.from_bytes(prefix[12:16], "big"))
+        self._shard = self._find(fmt.parse_shard(prefix))
         self._next: int | None = None
         """The number after the last record."""
         self.has_moved = False
@@ -92,7 +92,7 @@ class _Group:
 
     def add(self, key: bytes, stored: bytes) -> Iterator[Finding]:
         shard = self._shard
-        if shard is None or len(key) != 24:
+        if shard is None or not fmt.is_change_key(key):
             yield self._finding(on.ORPHAN, key, "a change record belongs to no shard", on.delete(key))
             return
         sequence = fmt.parse_sequence(key)
@@ -117,11 +117,11 @@ class _Group:
         return self.has_moved and self._snapshot.get(fmt.change_key(self.prefix, sequence)) is None
 
     def end(self) -> Iterator[Finding]:
-        shard = self._find(int.from_bytes(self.prefix[12:16], "big"))
+        shard = self._find(fmt.parse_shard(self.prefix))
         rows = self.prefix, keycode.successor(self.prefix)
         # More records may have been written since the last one was read, and all may have been trimmed.
         last = next(iter(self._snapshot.scan(*rows, reverse=True, limit=1)), None)
-        if shard is None or last is None or len(last[0]) != 24:
+        if shard is None or last is None or not fmt.is_change_key(last[0]):
             return
         key, after = last[0], fmt.parse_sequence(last[0]) + 1
         counter = fmt.sequence_counter(self._log_space, shard.number)
@@ -149,7 +149,7 @@ class _Group:
                 if values.item_size(item) != size:
                     return f"a size in the record is {size}, but should be {values.item_size(item)}"
             if self._table is not None:
-                hashed = int.from_bytes(self._table.keys.encode_partition(keys)[:8], "big")
+                hashed = self._table.keys.hash_of(keys)
                 if not shard.first_hash <= hashed <= shard.last_hash:
                     return "the record is in the shard of other partition keys"
         except UNREADABLE as error:

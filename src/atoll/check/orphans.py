@@ -30,7 +30,7 @@ def _check_spaces(snapshot: Snapshot, spaces: Spaces, context: Context) -> Itera
     """A repair discards an unknown space, so that it is deleted in the background."""
     next_space = 1
     while (row := snapshot.first([(fmt.space_prefix(next_space), _END)])[0]) is not None:
-        space = int.from_bytes(row[0][:4], "big")
+        space = fmt.space_of(row[0])
         next_space = space + 1
         if space not in spaces.owners:
             key = fmt.garbage_key(space)
@@ -50,7 +50,7 @@ def _check_numbers(snapshot: Snapshot, spaces: Spaces) -> Iterator[Finding]:
     }
     open_shards |= {counter for table in spaces.tables.values() for counter in vectors.counters(table)}
     for key, _ in on.counters(snapshot, b"s", b"t", tallies=False):
-        if len(key) == 9 and key not in open_shards:
+        if fmt.is_sequence_counter(key) and key not in open_shards:
             text = "a sequence counter belongs to no open shard"
             yield Finding(on.ORPHAN, None, key.hex(), text, spaces.if_complete(on.set_number(key, 0)))
     yield from _check_owners(snapshot, spaces, _NUMBERS, tallies=False)
@@ -65,7 +65,7 @@ def _check_owners(
 ) -> Iterator[Finding]:
     for letter, owned_by in roles.items():
         for key, _ in on.counters(snapshot, letter, bytes([letter[0] + 1]), tallies=tallies):
-            owner = spaces.owners.get(int.from_bytes(key[1:5], "big"))
+            owner = spaces.owners.get(fmt.space_of_counter(key))
             if owner is None or owner.role not in (*owned_by, DISCARDED, KEPT):
                 fix = on.set_tally(key, 0) if tallies else on.set_number(key, 0)
                 yield Finding(on.ORPHAN, None, key.hex(), "a counter belongs to nothing", spaces.if_complete(fix))

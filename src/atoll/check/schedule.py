@@ -115,7 +115,7 @@ class _Schedule:
         return 0 < scheduled <= second + 1 or self._snapshot.get(changed) is not None
 
     def _check_tokens(self) -> Iterator[Finding]:
-        for key, token in parsed(self._snapshot, (fmt.token_key(""), fmt.CATALOG + b"Y"), Token):
+        for key, token in parsed(self._snapshot, fmt.TOKENS, Token):
             if token is None:
                 continue
             subject, due_ms = fmt.subject_of(key), token.used_ms + limits.TRANSACTION_TOKEN_MS

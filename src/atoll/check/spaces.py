@@ -129,7 +129,7 @@ class Spaces:
 
     def describe(self, key: bytes) -> tuple[str | None, Key, str]:
         """The table, the readable key, and a name for the row with this key."""
-        space = int.from_bytes(key[:4], "big")
+        space = fmt.space_of(key)
         if space == 0:
             return _describe_catalog(key)
         owner = self.owners.get(space)
@@ -157,7 +157,7 @@ def _kept(snapshot: Snapshot) -> Iterator[int]:
 
 
 def _describe_catalog(key: bytes) -> tuple[str | None, Key, str]:
-    letter, subject = key[4:5], key[5:]
+    letter, subject = fmt.letter_of(key), fmt.subject_of(key)
     name = _CATALOG_ROWS.get(letter, "unknown row of the catalog")
     if letter == b"T":
         text = subject.decode(errors="replace")
@@ -167,7 +167,7 @@ def _describe_catalog(key: bytes) -> tuple[str | None, Key, str]:
         return table.decode(errors="replace"), label.decode(errors="replace"), name
     if letter in (b"X", b"M"):
         return None, subject.decode(errors="replace"), name
-    if letter == b"D" and len(key) >= 14:
+    if letter == b"D" and fmt.due_key(*fmt.parse_due(key)) == key:
         due_ms, kind, about = fmt.parse_due(key)
         return None, {"due_ms": due_ms, "work": kind.decode(errors="replace"), "about": readable_subject(about)}, name
     return None, key.hex(), name
@@ -182,7 +182,7 @@ def _attributes(keys: KeySchema, contents: list[str]) -> dict[str, Any]:
     return {a.name: {a.type: content} for a, content in zip(keys.attributes, contents, strict=True)}
 
 
-def key_item(keys: KeySchema, key: bytes, start: int = 12) -> tuple[dict[str, Any], int]:
+def key_item(keys: KeySchema, key: bytes, start: int = fmt.PARTITION) -> tuple[dict[str, Any], int]:
     """The key attributes that are encoded in `key` from `start` on, and their end. Raises ValueError and others."""
     contents, end = keycode.decode(key, "".join(a.type for a in keys.attributes), start)
     return _attributes(keys, contents), end
@@ -220,9 +220,9 @@ def readable_expiry(table: Table, key: bytes) -> Key:
 
 
 def readable_change(key: bytes) -> Key:
-    if len(key) != 24:
+    if not fmt.is_change_key(key):
         return key.hex()
-    return {"shard": int.from_bytes(key[12:16], "big"), "sequence": fmt.parse_sequence(key)}
+    return {"shard": fmt.parse_shard(key), "sequence": fmt.parse_sequence(key)}
 
 
 def shards_of(snapshot: Snapshot, log_space: int) -> Iterator[tuple[bytes, Shard | None]]:

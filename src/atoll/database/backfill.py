@@ -11,8 +11,8 @@ from dataclasses import replace
 
 from atoll.database import catalog, garbage, indexes
 from atoll.database import format as fmt
-from atoll.database.format import Row
 from atoll.database.region import Region
+from atoll.database.rows import Row
 from atoll.database.schema import Index, Table
 from atoll.database.vectors import entries as vectors
 from atoll.database.vectors import rows

@@ -22,7 +22,7 @@ from atoll.database.garbage import Garbage
 from atoll.database.log import shards
 from atoll.database.records import load
 from atoll.database.region import Region
-from atoll.database.schema import Table
+from atoll.database.schema import HASHES, Table
 from atoll.storage.engine import Size, Snapshot
 
 FRESH_MS = 10_000
@@ -168,7 +168,7 @@ def tallied(snapshot: Snapshot, space: int) -> Amount:
     if count <= SEEKS:
         sizes = [_stored_bytes(*row) for row in snapshot.scan(start, end, limit=SEEKS)]
     else:
-        places = [start + (place * (1 << 64) // SEEKS).to_bytes(8, "big") for place in range(SEEKS)]
+        places = [fmt.hash_start(space, place * HASHES // SEEKS) for place in range(SEEKS)]
         sizes = [_stored_bytes(*row) for row in snapshot.first([(place, end) for place in places]) if row is not None]
     return Amount(count, count * sum(sizes) // len(sizes) if sizes else 0)
 
@@ -181,7 +181,7 @@ def estimated(snapshot: Snapshot, space: int) -> Amount:
     if len(rows) < COUNTED_ROWS:
         return Amount(len(rows), size)
     (last,) = snapshot.scan(start, end, reverse=True, limit=1)
-    first, middle, final = (int.from_bytes(key[4:12], "big") for key in (rows[0][0], rows[-1][0], last[0]))
+    first, middle, final = (fmt.hash_number(key) for key in (rows[0][0], rows[-1][0], last[0]))
     times = (final - first) / (middle - first) if middle > first else 1.0
     return Amount(round(len(rows) * times), round(size * times))
 

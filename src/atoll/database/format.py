@@ -1,4 +1,5 @@
-"""The stored form of every row (format 4). Only this module, `metric_keys` and `vectors.rows` build or parse keys.
+"""The stored form of every row (format 4). Only this module builds or parses keys; `rows`, `log.rows` and
+`vectors.rows` build and parse values.
 
 A change of anything here changes the format on disk: `migration` must then convert older stores.
 
@@ -63,34 +64,27 @@ has deleted, 'c' space hash8 partition the size of an item collection (only tabl
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterable
-
-import orjson
-
-from atoll.model import keycode, pieces
-from atoll.model.values import Item
-from atoll.versions import Version
+from atoll.model import keycode
 
 CATALOG = b"\0\0\0\0"
 GENERATION = b"generation"
 SPACES = b"spaces"
 GREATEST_TIME = b"greatest time"
 CONFLICT_COUNT = b"conflicts"
+BATCHES = b"batches"
+SERIES_COUNT = b"series"
 
 # Causes of a change
 USER, EXPIRY, REPLICATION, RESTORE = range(4)
 
-_ITEM_HEADER = struct.Struct(">QIB")
-_SIZE = struct.Struct(">I")
-
-read_size = _SIZE.unpack_from
-"""Reads the size from a row, at the offset `ITEM_SIZE` or `ENTRY_SIZE`."""
-ITEM_SIZE, ENTRY_SIZE = 8, 0
-
 # Offsets in row keys of items, tombstones and index entries.
-_HASH = 4
-_PARTITION = 12
+HASH = 4
+PARTITION = HASH + keycode.HASH_BYTES
+# Offsets in keys of change records.
+_SHARD, _SEQUENCE, _CHANGE_END = 12, 16, 24
+
+_SUBJECT = len(CATALOG) + 1
+"""The offset behind the letter, in keys of the catalog."""
 
 # Kinds of background work in the due index, each with its subject in brackets.
 ROTATE, SPLIT, DELETE, INDEX, BUILD_EXPIRY, EXPIRE, DROP_TOMBSTONES = b"R", b"P", b"T", b"I", b"L", b"E", b"Z"
@@ -113,19 +107,50 @@ def in_space(key: bytes) -> bytes:
     return key[4:]
 
 
+def key_in(space: int, rest: bytes) -> bytes:
+    """The key in this space for which `in_space` returns `rest`."""
+    return space_prefix(space) + rest
+
+
 def space_range(space: int) -> tuple[bytes, bytes]:
     return space_prefix(space), space_prefix(space + 1)
+
+
+def letter_of(key: bytes) -> bytes:
+    """The letter of a catalog row."""
+    return key[len(CATALOG) : _SUBJECT]
+
+
+def rows_of(letter: bytes) -> tuple[bytes, bytes]:
+    """The range of the catalog rows with this letter."""
+    return CATALOG + letter, CATALOG + bytes([letter[0] + 1])
+
+
+TABLES = rows_of(b"T")
+BACKFILLS = rows_of(b"B")
+STREAMS = rows_of(b"S")
+SHARDS = rows_of(b"H")
+DUE = rows_of(b"D")
+GARBAGE = rows_of(b"G")
+TOKENS = rows_of(b"X")
+MAPPINGS = rows_of(b"M")
+LANES = rows_of(b"P")
+LINKS = rows_of(b"L")
+CONFLICTS = rows_of(b"C")
+DOCUMENTS = rows_of(b"J")
+SERIES = rows_of(b"N")
 
 
 def table_key(name: str) -> bytes:
     return CATALOG + b"T" + name.encode()
 
 
-TABLES = (CATALOG + b"T", CATALOG + b"U")
-
-
 def backfill_key(space: int) -> bytes:
     return CATALOG + b"B" + space_prefix(space)
+
+
+def parse_backfill_key(key: bytes) -> int:
+    return int.from_bytes(subject_of(key), "big")
 
 
 def stream_key(table: str, label: str) -> bytes:
@@ -137,19 +162,13 @@ def streams_of(table: str) -> tuple[bytes, bytes]:
     return start + b"\0", start + b"\1"
 
 
-STREAMS = (CATALOG + b"S", CATALOG + b"T")
-
-
 def shard_key(log_space: int, number: int) -> bytes:
     return CATALOG + b"H" + space_prefix(log_space) + number.to_bytes(4, "big")
 
 
-SHARDS = (CATALOG + b"H", CATALOG + b"I")
-
-
 def parse_shard_key(key: bytes) -> tuple[int, int]:
-    start = len(CATALOG) + 1
-    return int.from_bytes(key[start : start + 4], "big"), int.from_bytes(key[start + 4 :], "big")
+    subject = subject_of(key)
+    return int.from_bytes(subject[:4], "big"), int.from_bytes(subject[4:], "big")
 
 
 def due_key(due_ms: int, kind: bytes, subject: bytes) -> bytes:
@@ -158,11 +177,8 @@ def due_key(due_ms: int, kind: bytes, subject: bytes) -> bytes:
 
 def parse_due(key: bytes) -> tuple[int, bytes, bytes]:
     """The time in milliseconds since 1970, the kind, and the subject."""
-    start = len(CATALOG) + 1
-    return int.from_bytes(key[start : start + 8], "big"), key[start + 8 : start + 9], key[start + 9 :]
-
-
-DUE = (CATALOG + b"D", CATALOG + b"E")
+    subject = subject_of(key)
+    return int.from_bytes(subject[:8], "big"), subject[8:9], subject[9:]
 
 
 def due_row(kind: bytes, subject: bytes) -> bytes:
@@ -171,15 +187,12 @@ def due_row(kind: bytes, subject: bytes) -> bytes:
 
 
 def subject_of(row: bytes) -> bytes:
-    """The subject of work about the catalog row with this key."""
-    return row[len(CATALOG) + 1 :]
+    """The key of a catalog row without its space and letter: the subject of work about this row."""
+    return row[_SUBJECT:]
 
 
 def garbage_key(space: int) -> bytes:
     return CATALOG + b"G" + space_prefix(space)
-
-
-GARBAGE = (CATALOG + b"G", CATALOG + b"H")
 
 
 def token_key(token: str) -> bytes:
@@ -188,9 +201,6 @@ def token_key(token: str) -> bytes:
 
 def mapping_key(uuid: str) -> bytes:
     return CATALOG + b"M" + uuid.encode()
-
-
-MAPPINGS = (CATALOG + b"M", CATALOG + b"N")
 
 
 def lane_key(uuid: str, shard: int, lane: int) -> bytes:
@@ -202,9 +212,9 @@ def lane_range(uuid: str) -> tuple[bytes, bytes]:
     return lane_key(uuid, 0, 0), lane_key(uuid, 0xFFFFFFFF, 0xFF)
 
 
-def parse_lane_key(key: bytes) -> tuple[int, int]:
-    """The shard and the lane."""
-    return int.from_bytes(key[-5:-1], "big"), key[-1]
+def parse_lane_key(key: bytes) -> tuple[str, int, int]:
+    """The mapping's UUID, the shard and the lane."""
+    return key[_SUBJECT:-5].decode(errors="replace"), int.from_bytes(key[-5:-1], "big"), key[-1]
 
 
 def link_key(space: int, region: str) -> bytes:
@@ -217,19 +227,16 @@ def links_of(space: int) -> tuple[bytes, bytes]:
 
 def parse_link_key(key: bytes) -> tuple[int, str]:
     """The table's space, and the region."""
-    start = len(CATALOG) + 1
-    return int.from_bytes(key[start : start + 4], "big"), key[start + 4 :].decode()
+    subject = subject_of(key)
+    return int.from_bytes(subject[:4], "big"), subject[4:].decode(errors="replace")
 
 
 def conflict_key(number: int) -> bytes:
     return CATALOG + b"C" + number.to_bytes(8, "big")
 
 
-CONFLICTS = (CATALOG + b"C", CATALOG + b"D")
-
-
 def document_key(kind: str, *names: str) -> bytes:
-    return CATALOG + b"J" + b"".join([terminated(name) for name in (kind, *names)])
+    return CATALOG + b"J" + b"".join([_terminated(name) for name in (kind, *names)])
 
 
 def documents_of(kind: str, *names: str) -> tuple[bytes, bytes]:
@@ -238,22 +245,72 @@ def documents_of(kind: str, *names: str) -> tuple[bytes, bytes]:
     return start, start + b"\xff"
 
 
-DOCUMENTS = (CATALOG + b"J", CATALOG + b"K")
+def documents_from(kind: str, prefix: str) -> bytes:
+    """A key up to the documents of this kind whose first name begins with the prefix."""
+    return document_key(kind, prefix)[:-1]
 
 
 def parse_document_key(key: bytes) -> tuple[str, ...]:
     """The kind and the names."""
-    return names_of(key[len(CATALOG) + 1 : -1])
+    return _names_of(key)
 
 
-def names_of(joined: bytes) -> tuple[str, ...]:
-    parts = joined.split(b"\0")
+# Metrics
+
+
+def batch_key(number: int) -> bytes:
+    return CATALOG + b"A" + number.to_bytes(8, "big")
+
+
+def batches_after(number: int) -> tuple[bytes, bytes]:
+    return batch_key(number + 1), rows_of(b"A")[1]
+
+
+def parse_batch_key(key: bytes) -> int:
+    return int.from_bytes(subject_of(key), "big")
+
+
+def series_key(*parts: str) -> bytes:
+    """`parts`: namespace, name, number of dimensions, their names and values, unit."""
+    return CATALOG + b"N" + b"".join([_terminated(part) for part in parts])
+
+
+def series_of(*parts: str) -> tuple[bytes, bytes]:
+    """The range of the series whose parts begin with these."""
+    start = series_key(*parts)
+    return start, start + b"\xff"
+
+
+def parse_series_key(key: bytes) -> tuple[str, ...]:
+    return _names_of(key)
+
+
+def block_key(grain: int, series: int, start_ms: int) -> bytes:
+    minute = min(start_ms // 60_000, 0xFFFFFFFF)
+    return CATALOG + b"V" + grain.to_bytes(1, "big") + series.to_bytes(8, "big") + minute.to_bytes(4, "big")
+
+
+def blocks_of(grain: int, series: int, start_ms: int, end_ms: int) -> tuple[bytes, bytes]:
+    """The range of a series' blocks that begin between these times."""
+    return block_key(grain, series, -(-start_ms // 60_000) * 60_000), block_key(grain, series, end_ms + 59_999)
+
+
+def _names_of(key: bytes) -> tuple[str, ...]:
+    parts = subject_of(key)[:-1].split(b"\0")
     return tuple([part.replace(b"\1\1", b"\0").replace(b"\1\2", b"\1").decode() for part in parts])
 
 
-def terminated(name: str) -> bytes:
+def _terminated(name: str) -> bytes:
     """A name that NUL ends. The two lowest bytes are escaped, so that names still sort by their bytes."""
     return name.encode().replace(b"\1", b"\1\2").replace(b"\0", b"\1\1") + b"\0"
+
+
+# Counters
+
+
+def space_of_counter(key: bytes) -> int:
+    """The space of a tally, or of a number with a letter."""
+    return int.from_bytes(key[1:5], "big")
 
 
 def count_counter(space: int) -> bytes:
@@ -272,6 +329,11 @@ def sequence_counter(log_space: int, shard: int) -> bytes:
     return b"s" + space_prefix(log_space) + shard.to_bytes(4, "big")
 
 
+def is_sequence_counter(key: bytes) -> bool:
+    """Whether a number that begins with 's' numbers the changes of a shard."""
+    return len(key) == len(sequence_counter(0, 0))
+
+
 def expiry_due_number(space: int) -> bytes:
     return b"d" + space_prefix(space)
 
@@ -281,43 +343,58 @@ def collection_counter(row_prefix: bytes) -> bytes:
     return b"c" + row_prefix
 
 
+def parse_collection_counter(key: bytes) -> bytes:
+    """The part of a row key that all items of the collection share."""
+    return key[1:]
+
+
 def collection_prefix(row_key: bytes, partition_type: str) -> bytes:
     """The part of an item's row key that all items of its collection share."""
-    _, end = keycode.decode(row_key, partition_type, start=_PARTITION)
+    _, end = keycode.decode(row_key, partition_type, start=PARTITION)
     return row_key[:end]
 
 
 # Items. The row key of an item is its table's space prefix, and the hash, partition and sort that `KeySchema` encodes.
 
 
+def hash_start(space: int, first: int) -> bytes:
+    """A key up to the rows of this hash and of greater ones."""
+    return space_prefix(space) + first.to_bytes(keycode.HASH_BYTES, "big")
+
+
 def hash_of(row_key: bytes) -> bytes:
-    return row_key[_HASH:_PARTITION]
+    return row_key[HASH:PARTITION]
+
+
+def hash_number(key: bytes) -> int:
+    """The hash as a number. In other spaces, the number that follows the space: it orders their rows."""
+    return int.from_bytes(key[HASH:PARTITION], "big")
 
 
 def hash_only(row_key: bytes) -> bytes:
     """The space and the hash at the beginning of a row's key."""
-    return row_key[:_PARTITION]
+    return row_key[:PARTITION]
 
 
 def is_hash_only(row_key: bytes) -> bool:
-    return len(row_key) <= _PARTITION
+    return len(row_key) <= PARTITION
 
 
 def key_contents(row_key: bytes, types: str) -> list[str]:
     """The contents of the key attributes, which have these types."""
-    contents, _ = keycode.decode(row_key, types, start=_PARTITION)
+    contents, _ = keycode.decode(row_key, types, start=PARTITION)
     return contents
 
 
 def tombstone_key(space: int, row_key: bytes) -> bytes:
     """`row_key` is the key of the deleted item."""
-    return space_prefix(space) + row_key[_HASH:]
+    return space_prefix(space) + row_key[HASH:]
 
 
 def entry_key(space: int, index_key: bytes, row_key: bytes) -> bytes:
     """The key of an index entry. The item's own key follows the index's key, to make entries with equal index keys
     distinct."""
-    return space_prefix(space) + index_key + row_key[_PARTITION:]
+    return space_prefix(space) + index_key + row_key[PARTITION:]
 
 
 def expiry_start(space: int, second: int) -> bytes:
@@ -326,7 +403,7 @@ def expiry_start(space: int, second: int) -> bytes:
 
 
 def expiry_key(space: int, second: int, row_key: bytes) -> bytes:
-    return expiry_start(space, second) + row_key[_HASH:]
+    return expiry_start(space, second) + row_key[HASH:]
 
 
 def parse_expiry(key: bytes, table_space: int) -> tuple[int, bytes]:
@@ -345,97 +422,24 @@ def change_key(prefix: bytes, sequence: int) -> bytes:
     return prefix + sequence.to_bytes(8, "big")
 
 
+def is_change_key(key: bytes) -> bool:
+    """Whether the key has the length of a change record's."""
+    return len(key) == _CHANGE_END
+
+
+def change_prefix_of(change_key: bytes) -> bytes:
+    return change_key[:_SEQUENCE]
+
+
+def parse_shard(change_key: bytes) -> int:
+    """The number of the shard, from a key or its prefix."""
+    return int.from_bytes(change_key[_SHARD:_SEQUENCE], "big")
+
+
 def parse_sequence(change_key: bytes) -> int:
-    return int.from_bytes(change_key[-8:], "big")
+    return int.from_bytes(change_key[_SEQUENCE:], "big")
 
 
-# Offsets in rows
-_REGION_LENGTH, _REGION, _ENTRY_JSON = _ITEM_HEADER.size - 1, _ITEM_HEADER.size, _SIZE.size
-_read_item_header = _ITEM_HEADER.unpack_from
-
-
-class Row:
-    """A stored item. Its JSON is parsed on first use of `item`."""
-
-    __slots__ = ("_item", "_stored", "json", "size", "time")
-
-    def __init__(self, stored: bytes) -> None:
-        self.time, self.size, region_length = _read_item_header(stored)
-        self.json = stored[_REGION + region_length :]
-        self._stored = stored
-        self._item: Item | None = None
-
-    @property
-    def stored(self) -> bytes:
-        """The row as it is stored."""
-        return self._stored
-
-    @property
-    def version(self) -> Version:
-        return Version(self.time, self._stored[_REGION : len(self._stored) - len(self.json)].decode())
-
-    @property
-    def item(self) -> Item:
-        """The item; shared, so do not change it."""
-        if self._item is None:
-            self._item = pieces.load(self.json)
-        return self._item
-
-    @property
-    def fragment(self) -> orjson.Fragment:
-        return orjson.Fragment(self.json)
-
-
-def tombstone_row(version: Version) -> bytes:
-    return version.time.to_bytes(8, "big") + version.region.encode()
-
-
-def parse_tombstone(stored: bytes) -> Version:
-    return Version(int.from_bytes(stored[:8], "big"), stored[8:].decode())
-
-
-def item_row(version: Version, size: int, json: bytes) -> bytes:
-    region = version.region.encode()
-    return _ITEM_HEADER.pack(version.time, size, len(region)) + region + json
-
-
-class Entry:
-    """A stored index entry: the projected attributes of an item."""
-
-    __slots__ = ("_item", "json", "size")
-
-    def __init__(self, stored: bytes) -> None:
-        (self.size,) = read_size(stored)
-        self.json = stored[_ENTRY_JSON:]
-        self._item: Item | None = None
-
-    @property
-    def item(self) -> Item:
-        """The item; shared, so do not change it."""
-        if self._item is None:
-            self._item = pieces.load(self.json)
-        return self._item
-
-    @property
-    def fragment(self) -> orjson.Fragment:
-        return orjson.Fragment(self.json)
-
-
-def entry_row(size: int, json: bytes) -> bytes:
-    return _SIZE.pack(size) + json
-
-
-# The items of many rows, without a `Row` or `Entry` for each.
-
-
-def items_json(rows: Iterable[tuple[bytes, bytes]]) -> list[bytes]:
-    return [stored[_REGION + stored[_REGION_LENGTH] :] for _, stored in rows]
-
-
-def entries_json(rows: Iterable[tuple[bytes, bytes]]) -> list[bytes]:
-    return [stored[_ENTRY_JSON:] for _, stored in rows]
-
-
-def spliced(items: Iterable[bytes]) -> orjson.Fragment:
-    """The JSON of a list of items from theirs."""
-    return orjson.Fragment(b"[" + b",".join(items) + b"]")
+def slot_key(log_space: int, slot: int) -> bytes:
+    """In the change log of a vector index."""
+    return space_prefix(log_space) + slot.to_bytes(4, "big")

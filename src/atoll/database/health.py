@@ -51,6 +51,7 @@ UNREACHABLE = Problem(
     store="failing",
     writable=False,
 )  # fmt: skip
+CHECKED = Problem("a check of the store has found damage", "a check of the store has found no damage")
 LITTLE_ROOM = Problem("the disk is nearly full", "the disk has room again", level=logging.WARNING)
 LAGGING = Problem(
     "the replica that serves reads is far behind", "the replica that serves reads has caught up", level=logging.WARNING

@@ -13,6 +13,7 @@ import orjson
 
 from atoll.database import format as fmt
 from atoll.database import keys
+from atoll.database import rows as item_rows
 from atoll.database.schema import Index, Table
 from atoll.database.stored import Stored
 from atoll.database.vectors import entries as vectors
@@ -114,11 +115,11 @@ def entry(table: Table, index: Index, of: Stored | None, row_key: bytes) -> NewE
     if key is None:
         return None
     if index.projection.type == "ALL":
-        return NewEntry(key, of.item, fmt.entry_row(of.size, of.json), of.size)
+        return NewEntry(key, of.item, item_rows.entry_row(of.size, of.json), of.size)
     names = table.projected_names(index)
     part = {name: value for name, value in of.item.items() if name in names}
     size = values.item_size(part)
-    return NewEntry(key, part, fmt.entry_row(size, orjson.dumps(part)), size)
+    return NewEntry(key, part, item_rows.entry_row(size, orjson.dumps(part)), size)
 
 
 def apply(tx: Transaction, table: Table, row_key: bytes, old: Stored | None, new: Stored | None) -> list[IndexWrite]:

@@ -60,6 +60,10 @@ class KeySchema:
     def encode_sort(self) -> Callable[[Item], bytes]:
         return _encoder(self.sort)
 
+    def hash_of(self, item: Item) -> int:
+        """The hash of the partition attributes."""
+        return int.from_bytes(self.encode_partition(item)[: keycode.HASH_BYTES], "big")
+
     def decode(self, row_key: bytes) -> Item:
         """The key attributes of the item with this row key."""
         contents = fmt.key_contents(row_key, self._kinds)

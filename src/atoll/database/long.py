@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from atoll.database.format import Row
+from atoll.database.rows import Row
 from atoll.database.schema import Table
 from atoll.model import pieces
 from atoll.storage.engine import Transaction

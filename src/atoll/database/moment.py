@@ -20,9 +20,10 @@ from typing import NamedTuple
 import orjson
 
 from atoll.database import format as fmt
-from atoll.database.format import Entry, Row
+from atoll.database import rows as item_rows
 from atoll.database.log import cursor
 from atoll.database.log.cursor import Cursor, Scope
+from atoll.database.rows import Entry, Row
 from atoll.database.schema import KeySchema, Table
 from atoll.database.walk import PIECE_BYTES, piece
 from atoll.storage.engine import Snapshot, Transaction
@@ -114,7 +115,7 @@ def read(snapshot: Snapshot, source: TableSpaces, position: Position) -> Piece:
             return Piece(undone, position)
     start, end = fmt.space_range(source.space)
     if position.after:
-        start = fmt.space_prefix(source.space) + position.after_key + b"\0"
+        start = fmt.key_in(source.space, position.after_key + b"\0")
     rows, is_last = piece(snapshot.scan(start, end), ITEMS)
     return Piece(undone, position, rows, is_last)
 
@@ -155,8 +156,8 @@ def _keep(tx: Transaction, space: int, changes: Sequence[Undone], after: bytes) 
     first = dict[bytes, bytes]()
     for undone in changes:
         if undone.key > after and undone.key not in first:
-            first[undone.key] = fmt.entry_row(undone.size, undone.json or b"")
-    keys = [fmt.space_prefix(space) + key for key in first]
+            first[undone.key] = item_rows.entry_row(undone.size, undone.json or b"")
+    keys = [fmt.key_in(space, key) for key in first]
     for key, kept, image in zip(keys, tx.get_many(keys), first.values(), strict=True):
         if kept is None:
             tx.put(key, image)
@@ -168,13 +169,13 @@ def _undone(
     """The kept images after one key, up to another, as item rows, and whether these are all."""
     start, end = fmt.space_range(space)
     if after:
-        start += after + b"\0"
+        start = fmt.key_in(space, after + b"\0")
     if bound is not None:
-        end = fmt.space_prefix(space) + bound + b"\0"
+        end = fmt.key_in(space, bound + b"\0")
     rows, all_ = piece(tx.scan(start, end), ITEMS)
     return [(fmt.in_space(key), _item_row(stored)) for key, stored in rows], all_
 
 
 def _item_row(kept: bytes) -> bytes | None:
     entry = Entry(kept)
-    return fmt.item_row(UNKNOWN_VERSION, entry.size, entry.json) if entry.json else None
+    return item_rows.item_row(UNKNOWN_VERSION, entry.size, entry.json) if entry.json else None

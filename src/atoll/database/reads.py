@@ -7,12 +7,14 @@ page of many small rows takes long to read, so `page` reads only a piece; the ca
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from atoll import limits
 from atoll.database import format as fmt
-from atoll.database.format import Row
+from atoll.database import rows as item_rows
+from atoll.database.rows import Row
 from atoll.database.schema import HASHES, Index, KeySchema, Table
 from atoll.expressions.keyrange import KeyCondition
 from atoll.model import keycode
@@ -77,7 +79,32 @@ def get(snapshot: Snapshot, row_key: bytes) -> Row | None:
     return Row(stored) if stored is not None else None
 
 
-def get_many(snapshot: Snapshot, row_keys: list[bytes]) -> list[Row | None]:
+class Rows(Protocol):
+    """The part of a `Snapshot` that `page` needs."""
+
+    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]: ...
+
+    def scan(
+        self, start: bytes, end: bytes, *, reverse: bool = False, limit: int | None = None
+    ) -> Iterator[tuple[bytes, bytes]]: ...
+
+
+class Points:
+    """Ranges of at most one row each, whose key is the start of the range. Their rows are read together."""
+
+    def __init__(self, snapshot: Snapshot, ranges: Sequence[Range]) -> None:
+        self.get_many = snapshot.get_many
+        keys = [range_.start for range_ in ranges]
+        self._rows = dict(zip(keys, snapshot.get_many(keys), strict=True))
+
+    def scan(
+        self, start: bytes, end: bytes, *, reverse: bool = False, limit: int | None = None
+    ) -> Iterator[tuple[bytes, bytes]]:
+        row = self._rows.get(start) if start < end and limit != 0 else None
+        return iter(()) if row is None else iter([(start, row)])
+
+
+def get_many(snapshot: Rows, row_keys: list[bytes]) -> list[Row | None]:
     return [Row(stored) if stored is not None else None for stored in snapshot.get_many(row_keys)]
 
 
@@ -115,16 +142,14 @@ def query_range(space: int, keys: KeySchema, condition: KeyCondition) -> Range:
 
 def segment_range(space: int, segment: int, total: int) -> Range:
     """One segment of a parallel scan: an equal part of the hashes."""
-    prefix = fmt.space_prefix(space)
     first, end = HASHES * segment // total, HASHES * (segment + 1) // total
     return Range(
-        prefix + first.to_bytes(8, "big"),
-        prefix + end.to_bytes(8, "big") if end < HASHES else keycode.successor(prefix),
+        fmt.hash_start(space, first), fmt.hash_start(space, end) if end < HASHES else fmt.space_range(space)[1]
     )
 
 
 def page(
-    snapshot: Snapshot,
+    snapshot: Rows,
     table: Table,
     index: Index | None,
     range_: Range,
@@ -144,7 +169,7 @@ def page(
     most = PIECE_FETCHED_ROWS if fetch else PIECE_ROWS
     if left is not None and left < most:
         most = left
-    read_size, at = fmt.read_size, fmt.ITEM_SIZE if index is None else fmt.ENTRY_SIZE
+    read_size, at = item_rows.read_size, item_rows.ITEM_SIZE if index is None else item_rows.ENTRY_SIZE
     examined: list[tuple[bytes, bytes]] = []
     size, bound = 0, limits.PAGE_BYTES - before.size
     last = rest = None
@@ -162,7 +187,7 @@ def page(
         elif len(examined) == most:
             rest = range_.after(examined[-1][0], reverse)
     reached = examined[-1][0] if examined else None
-    rows = fmt.items_json(examined) if index is None else fmt.entries_json(examined)
+    rows = item_rows.items_json(examined) if index is None else item_rows.entries_json(examined)
     found = Page(rows, len(examined), size, reached, last, rest)
     if partitions is not None:
         found.partition_sizes = _partition_sizes(partitions, range_, reverse, found, examined, at)
@@ -192,7 +217,7 @@ def _partition_sizes(
         return {first: found.size}
     sizes = dict.fromkeys(range(first, end + 1), 0)
     for key, stored in examined:
-        sizes[bisect_right(partitions, key)] += fmt.read_size(stored, at)[0]
+        sizes[bisect_right(partitions, key)] += item_rows.read_size(stored, at)[0]
     return sizes
 
 

@@ -156,7 +156,7 @@ class Observer(Protocol):
     """Observes the row keys of requests, for contributor insights; see `insights.observing`."""
 
     def throttled(self, table: Table, index: Index | None, key: bytes) -> None:
-        """A request was throttled at this key. May be called in a thread."""
+        """A request was throttled at this key."""
 
     def conditional(self, table: Table, key: bytes, *, failed: bool) -> None:
         """A write with a condition was decided."""

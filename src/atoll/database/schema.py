@@ -289,11 +289,11 @@ class Table:
 
     @cached_property
     def _partition_ends(self) -> dict[int, list[bytes]]:
-        ends = {}
-        for space in (self.space, *(index.space for index in self.indexes)):
-            prefix, end = fmt.space_range(space)
-            ends[space] = [*(prefix + start for start in sorted(self._shard_hashes)[1:]), end]
-        return ends
+        firsts = sorted(shard.first_hash for shard in self.shards)[1:]
+        return {
+            space: [*(fmt.hash_start(space, first) for first in firsts), fmt.space_range(space)[1]]
+            for space in (self.space, *(index.space for index in self.indexes))
+        }
 
     def log_of(self, row_key: bytes) -> tuple[bytes, bytes]:
         """The shard of this item's changes: the counter that numbers them, and the prefix of their keys."""
@@ -307,11 +307,7 @@ class Table:
 
     @cached_property
     def _shard_starts(self) -> list[bytes]:
-        return [self.prefix + first for first in self._shard_hashes]
-
-    @cached_property
-    def _shard_hashes(self) -> list[bytes]:
-        return [shard.first_hash.to_bytes(8, "big") for shard in self.shards]
+        return [fmt.hash_start(self.space, shard.first_hash) for shard in self.shards]
 
     @cached_property
     def oldest_shard_ms(self) -> int:

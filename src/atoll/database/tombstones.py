@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from atoll.database import catalog, links
 from atoll.database import format as fmt
+from atoll.database import rows as item_rows
 from atoll.database.group import DELETING, FLOOR_INTERVAL_MS, Group
 from atoll.database.region import Region
 from atoll.database.schema import Table
@@ -31,7 +32,7 @@ def drop(tx: Transaction, region: Region, stamp: Stamp, name: bytes) -> int | No
         group = _begin(tx, stamp, table, group)
 
     def visit(key: bytes, row: bytes) -> None:
-        if fmt.parse_tombstone(row).time <= group.dropped:
+        if item_rows.parse_tombstone(row).time <= group.dropped:
             tx.delete(key)
 
     is_done = walk(tx, table.tombstone_space, progress, ROWS, visit)

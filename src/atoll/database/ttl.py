@@ -16,8 +16,8 @@ from typing import ClassVar
 from atoll import limits
 from atoll.database import catalog, expiry, garbage, writes
 from atoll.database import format as fmt
-from atoll.database.format import Row
 from atoll.database.region import Region
+from atoll.database.rows import Row
 from atoll.database.schema import Table, TimeToLive
 from atoll.database.walk import walk
 from atoll.errors import ttl as ttl_errors

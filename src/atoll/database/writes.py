@@ -19,9 +19,10 @@ from isal.isal_zlib import adler32
 from atoll import errors, limits
 from atoll.database import counters, expiry, indexes, legacy, long, reads
 from atoll.database import format as fmt
-from atoll.database.format import Row
+from atoll.database import rows as item_rows
 from atoll.database.indexes import IndexWrite
 from atoll.database.log import changes
+from atoll.database.rows import Row
 from atoll.database.schema import Table
 from atoll.database.vectors import entries as vectors
 from atoll.database.vectors.entries import VectorWrite
@@ -432,18 +433,18 @@ def _stored_version(tx: Transaction, write: Write, old: Row | None) -> Version |
         return old.version
     space = write.table.tombstone_space
     stored = None if space is None else tx.get(fmt.tombstone_key(space, write.row_key))
-    return None if stored is None else fmt.parse_tombstone(stored)
+    return None if stored is None else item_rows.parse_tombstone(stored)
 
 
 def _store(tx: Transaction, write: Write, version: Version, outcome: Outcome) -> None:
     """Write the item's row, or delete it. If the table keeps tombstones, a deletion leaves its version."""
     new, tombstones = outcome.new, write.table.tombstone_space
     if new is not None:
-        tx.put(write.row_key, fmt.item_row(version, new.size, new.json))
+        tx.put(write.row_key, item_rows.item_row(version, new.size, new.json))
         if tombstones is not None and outcome.old is None:
             tx.delete(fmt.tombstone_key(tombstones, write.row_key))
         return
     if outcome.old is not None:
         tx.delete(write.row_key)
     if tombstones is not None:
-        tx.put(fmt.tombstone_key(tombstones, write.row_key), fmt.tombstone_row(version))
+        tx.put(fmt.tombstone_key(tombstones, write.row_key), item_rows.tombstone_row(version))

@@ -22,7 +22,8 @@ class ApiError(Exception):
 
     `code` is the name without `prefix`; `fields` are further members besides `message`
     (`Item` of a failed condition, `CancellationReasons` of a transaction). `drifts`, `newer` and `everywhere`: see
-    `since_2026`; `bare`: see `keep_in_start_key`; `whole`: see `fails_transaction`.
+    `since_2026`; `bare`: see `keep_in_start_key`; `whole`: see `fails_transaction`; `observed`: see
+    `capacity.throttling.observe`.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class ApiError(Exception):
         self.everywhere = False
         self.bare = False
         self.whole = False
+        self.observed: tuple[Any, Any, bytes] | None = None
 
     @property
     def item(self) -> dict[str, Any]:

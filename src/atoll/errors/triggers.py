@@ -103,6 +103,17 @@ def payload_too_large(size: int) -> ApiError:
     )
 
 
+def too_many_invocations() -> ApiError:
+    """Too many invocations of the function wait; SDKs retry."""
+    return ApiError(
+        "TooManyRequestsException",
+        "Rate Exceeded.",
+        status=429,
+        prefix="",
+        fields={**_USER, "Reason": "CallerRateLimitExceeded"},
+    )
+
+
 def stopping() -> ApiError:
     """The server is stopping and has ended its functions; the client may retry."""
     return ApiError("ServiceException", "The server is stopping.", status=500, prefix="", fields={"Type": "Service"})

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
-from atoll.capacity.meter import APPLYING, Key, Replicated, Sent, Tally
+from atoll.capacity.meter import APPLYING, Key, Replicated, Sent, Tally, service_of
 from atoll.database.schema import Table
 from atoll.metrics.series import TABLES, Datapoint, Metric, Series, of_values, single, united
 
@@ -60,6 +60,8 @@ def dynamodb(name: str, **dimensions: str) -> Metric:
 
 def _of_tally(key: Key, tally: Tally, table: Table | None, minute_ms: int) -> Iterator[Found]:
     name, index, operation = key
+    if service_of(operation) is not None:
+        return
     if tally.user_errors:
         yield "UserErrors", COUNT, {}, events(minute_ms, tally.user_errors)
     if not name:

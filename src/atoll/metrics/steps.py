@@ -154,7 +154,7 @@ def _percent(snapshot: Snapshot, space: int) -> float:
     """The done share of a backfill, in percent, from the hash of the last item: items are visited in the order of
     hashes."""
     last = snapshot.get(fmt.backfill_key(space))
-    return 0.0 if last is None else 100 * int.from_bytes(fmt.hash_of(last), "big") / HASHES
+    return 0.0 if last is None else 100 * fmt.hash_number(last) / HASHES
 
 
 def _limit(maximum: int | None) -> int | None:

@@ -19,8 +19,8 @@ from typing import NamedTuple, TypeVar
 from atoll.aside import aside
 from atoll.database import documents
 from atoll.database import format as fmt
-from atoll.database import metric_keys as keys
 from atoll.database.region import Region
+from atoll.database.rows import parse_series
 from atoll.metrics.batches import Batch, dump_batch, load_batch, load_block
 from atoll.metrics.series import DAY_MS, HOUR_MS, MINUTE_MS, TABLES, USAGE, Datapoint, Metric, Series, united
 from atoll.storage.engine import Snapshot, Transaction
@@ -206,7 +206,7 @@ class Metrics:
         await self.learn()
         recent = list(self.recent.items())  # copied before the blocks are read, since batches may move there meanwhile
         found = await aside(_since, recent, since_ms)
-        start: bytes | None = keys.SERIES[0]
+        start: bytes | None = fmt.SERIES[0]
         while start is not None:
             rows, start = await self._region.read(partial(_series_from, start))
             found |= await aside(_listed, rows, since_ms)
@@ -234,7 +234,7 @@ def _load_series(number: int, series: Series, points: Sequence[Datapoint]) -> tu
 
 @lru_cache(maxsize=KEYS)  # the datapoints of a series share its key
 def _key(series: Series) -> bytes:
-    return keys.series_key(*parts(series))
+    return fmt.series_key(*parts(series))
 
 
 def parts(series: Series) -> list[str]:
@@ -250,7 +250,7 @@ def moved(snapshot: Snapshot) -> Moved:
 
 
 def batches_after(snapshot: Snapshot, number: int) -> list[tuple[int, bytes]]:
-    return [(keys.parse_batch_key(key), stored) for key, stored in snapshot.scan(*keys.batches_after(number))]
+    return [(fmt.parse_batch_key(key), stored) for key, stored in snapshot.scan(*fmt.batches_after(number))]
 
 
 def _new(after: int, snapshot: Snapshot) -> tuple[int, Moved, list[tuple[int, bytes]]]:
@@ -259,7 +259,7 @@ def _new(after: int, snapshot: Snapshot) -> tuple[int, Moved, list[tuple[int, by
 
 
 def _append(stored: bytes, tx: Transaction) -> None:
-    tx.put(keys.batch_key(tx.add_number(keys.BATCHES, 1)), stored)
+    tx.put(fmt.batch_key(tx.add_number(fmt.BATCHES, 1)), stored)
 
 
 def _read(after: int, chunk: Sequence[Wanted], snapshot: Snapshot) -> _Read:
@@ -270,13 +270,13 @@ def _read(after: int, chunk: Sequence[Wanted], snapshot: Snapshot) -> _Read:
 
 def _blocks(snapshot: Snapshot, wanted: Wanted) -> Iterator[tuple[str, bytes]]:
     *name, _ = parts(Series(wanted.metric, ""))
-    for key, stored in snapshot.scan(*keys.series_of(*name)):
-        unit = keys.parse_series_key(key)[-1]
+    for key, stored in snapshot.scan(*fmt.series_of(*name)):
+        unit = fmt.parse_series_key(key)[-1]
         if wanted.unit in (None, unit):
-            number = keys.parse_series(stored)[0]
+            number = parse_series(stored)[0]
             for grain in GRAINS:
                 first_ms = wanted.start_ms - grain.span_ms + 1
-                for _, block in snapshot.scan(*keys.blocks_of(grain.number, number, max(0, first_ms), wanted.end_ms)):
+                for _, block in snapshot.scan(*fmt.blocks_of(grain.number, number, max(0, first_ms), wanted.end_ms)):
                     yield unit, block
 
 
@@ -312,14 +312,14 @@ def _since(recent: Sequence[tuple[Metric, Sequence[Known]]], since_ms: int) -> s
 
 def _series_from(start: bytes, snapshot: Snapshot) -> tuple[list[tuple[bytes, bytes]], bytes | None]:
     """The rows of some series, and the start of the next ones."""
-    rows = list(snapshot.scan(start, keys.SERIES[1], limit=TOGETHER + 1))
+    rows = list(snapshot.scan(start, fmt.SERIES[1], limit=TOGETHER + 1))
     return rows[:TOGETHER], rows[TOGETHER][0] if len(rows) > TOGETHER else None
 
 
 def _listed(rows: Sequence[tuple[bytes, bytes]], since_ms: int) -> set[Metric]:
     found = set()
     for key, stored in rows:
-        if keys.parse_series(stored)[1] >= since_ms:
-            namespace, name, _, *dimensions, _ = keys.parse_series_key(key)
+        if parse_series(stored)[1] >= since_ms:
+            namespace, name, _, *dimensions, _ = fmt.parse_series_key(key)
             found.add(Metric(namespace, name, tuple(zip(dimensions[::2], dimensions[1::2], strict=True))))
     return found

@@ -12,8 +12,9 @@ from functools import partial
 
 from atoll.aside import aside
 from atoll.database import documents
-from atoll.database import metric_keys as keys
+from atoll.database import format as fmt
 from atoll.database.region import Region
+from atoll.database.rows import parse_series, series_row
 from atoll.metrics import store
 from atoll.metrics.batches import dump_block, load_block
 from atoll.metrics.series import DAY_MS, MINUTE_MS, Datapoint, aligned
@@ -106,7 +107,7 @@ class Upkeep:
 
     async def _age(self, now_ms: int) -> None:
         """Move datapoints that are too old for their grain, also those that became so while no process ran."""
-        key: bytes | None = keys.SERIES[0]
+        key: bytes | None = fmt.SERIES[0]
         while key is not None:
             key = await self._region.transact(partial(_age_one, now_ms, key))
             await asyncio.sleep(0)
@@ -115,7 +116,7 @@ class Upkeep:
 
 def _state(snapshot: Snapshot) -> tuple[Moved, int, int]:
     aged = documents.get(snapshot, "metrics", "aged")
-    return store.moved(snapshot), snapshot.number(keys.BATCHES), aged or 0
+    return store.moved(snapshot), snapshot.number(fmt.BATCHES), aged or 0
 
 
 def _left(snapshot: Snapshot) -> tuple[Moved, list[tuple[int, bytes]]]:
@@ -146,7 +147,7 @@ def _old_blocks(part: Moving, snapshot: Snapshot) -> Blocks:
     """The blocks to which datapoints are added. Nothing else changes them until these have moved."""
     numbered = [(key, stored) for key, stored in zip(part, snapshot.get_many(list(part)), strict=True) if stored]
     places = [
-        ((key, start_ms), keys.block_key(GRAINS[0].number, keys.parse_series(stored)[0], start_ms))
+        ((key, start_ms), fmt.block_key(GRAINS[0].number, parse_series(stored)[0], start_ms))
         for key, stored in numbered
         for start_ms in _starts(part[key], GRAINS[0])
     ]
@@ -170,12 +171,12 @@ def _move(before: Moved, progress: Moved, part: Moving, blocks: Blocks, tx: Tran
     for key, points in part.items():
         stored = tx.get(key)
         last_ms = max(point.time_ms for point in points)
-        number, known_ms = (tx.add_number(keys.SERIES_COUNT, 1), 0) if stored is None else keys.parse_series(stored)
+        number, known_ms = (tx.add_number(fmt.SERIES_COUNT, 1), 0) if stored is None else parse_series(stored)
         if stored is None or last_ms > known_ms:
-            tx.put(key, keys.series(number, max(last_ms, known_ms)))
+            tx.put(key, series_row(number, max(last_ms, known_ms)))
         numbers[key] = number
     for (key, start_ms), block in blocks.items():
-        tx.put(keys.block_key(GRAINS[0].number, numbers[key], start_ms), block)
+        tx.put(fmt.block_key(GRAINS[0].number, numbers[key], start_ms), block)
     documents.put(tx, list(progress), "metrics", "moved")
 
 
@@ -194,18 +195,18 @@ def _added(
 
 def _forget(before: Moved, done: Moved, tx: Transaction) -> None:
     if store.moved(tx) == before:
-        tx.delete_range(keys.batch_key(0), keys.batch_key(done.through + 1))
+        tx.delete_range(fmt.batch_key(0), fmt.batch_key(done.through + 1))
         documents.put(tx, list(done), "metrics", "moved")
 
 
 def _age_one(now_ms: int, start: bytes, tx: Transaction) -> bytes | None:
     """Age the first series from the key `start` on; returns the key to continue from, the same series if it has more
     blocks."""
-    rows = list(tx.scan(start, keys.SERIES[1], limit=2))
+    rows = list(tx.scan(start, fmt.SERIES[1], limit=2))
     if not rows:
         return None
     (key, stored), *others = rows
-    number, last_ms = keys.parse_series(stored)
+    number, last_ms = parse_series(stored)
     for grain, coarser in zip(GRAINS, [*GRAINS[1:], None], strict=True):
         if _age(tx, now_ms, number, grain, coarser):
             return key
@@ -220,19 +221,19 @@ def _age(tx: Transaction, now_ms: int, number: int, grain: Grain, coarser: Grain
     end_ms = now_ms - grain.kept_ms - grain.span_ms
     if end_ms <= 0:
         return False
-    rows = list(tx.scan(*keys.blocks_of(grain.number, number, 0, end_ms), limit=AGED_BLOCKS))
+    rows = list(tx.scan(*fmt.blocks_of(grain.number, number, 0, end_ms), limit=AGED_BLOCKS))
     if rows and coarser is not None:
         points = [point for _, stored in rows for point in load_block(stored)]
 
         def old(start_ms: int) -> bytes | None:
-            return tx.get(keys.block_key(coarser.number, number, start_ms))
+            return tx.get(fmt.block_key(coarser.number, number, start_ms))
 
         for start_ms, block in _added(points, coarser, old):
-            tx.put(keys.block_key(coarser.number, number, start_ms), block)
+            tx.put(fmt.block_key(coarser.number, number, start_ms), block)
     for key, _ in rows:
         tx.delete(key)
     return len(rows) == AGED_BLOCKS
 
 
 def _has_blocks(tx: Transaction, number: int) -> bool:
-    return any(row for row in tx.first([keys.blocks_of(grain.number, number, 0, 1 << 48) for grain in GRAINS]))
+    return any(row for row in tx.first([fmt.blocks_of(grain.number, number, 0, 1 << 48) for grain in GRAINS]))

@@ -21,6 +21,7 @@ from typing import Any
 import orjson
 
 from atoll.database import format as fmt
+from atoll.database import rows as item_rows
 from atoll.database.garbage import Garbage
 from atoll.database.log import rows
 from atoll.database.records import load
@@ -108,13 +109,13 @@ def is_tally(counter: bytes) -> bool:
 
 
 def _item(key: bytes, value: bytes) -> Row:
-    row = fmt.Row(value)
-    return key, fmt.item_row(row.version, row.size, _sorted_sets(row.json))
+    row = item_rows.Row(value)
+    return key, item_rows.item_row(row.version, row.size, _sorted_sets(row.json))
 
 
 def _entry(key: bytes, value: bytes) -> Row:
-    entry = fmt.Entry(value)
-    return key, fmt.entry_row(entry.size, _sorted_sets(entry.json))
+    entry = item_rows.Entry(value)
+    return key, item_rows.entry_row(entry.size, _sorted_sets(entry.json))
 
 
 def _expiry(key: bytes, value: bytes) -> Row:

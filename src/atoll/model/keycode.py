@@ -128,13 +128,16 @@ def successor(prefix: bytes) -> bytes:
     return head[:-1] + bytes((head[-1] + 1,))
 
 
+HASH_BYTES = 8
+
+
 def partition_hash(raw: bytes) -> bytes:
     """The eight-byte hash that orders the partition keys of a table, from the concatenated raw keys.
 
     The order is DynamoDB's, as far as known: Scans of tables with few items return the same order.
     """
     digest: bytes = md5(b"Outliers" + raw, usedforsecurity=False).digest()
-    return digest[:8]
+    return digest[:HASH_BYTES]
 
 
 # Decode

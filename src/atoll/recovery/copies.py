@@ -16,10 +16,10 @@ from typing import ClassVar
 from atoll.database import backups, catalog, deletion, documents, garbage, moment, writes
 from atoll.database import format as fmt
 from atoll.database.backups import Backup
-from atoll.database.format import Row
 from atoll.database.moment import LogTrimmed, PastItems, Piece, Position, TableSpaces
 from atoll.database.records import build, plain
 from atoll.database.region import Region
+from atoll.database.rows import Row
 from atoll.database.schema import Table
 from atoll.database.writes import Decision, Image
 from atoll.model.values import Item

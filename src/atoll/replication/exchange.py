@@ -7,6 +7,7 @@ asked region may wait for changes.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from http import HTTPStatus
 from typing import NamedTuple, Protocol
@@ -16,6 +17,8 @@ import orjson
 from atoll.database.region import Region
 from atoll.errors import ApiError
 from atoll.replication.messages import Message, shortened
+
+MOST_WAITING = 100
 
 
 class Unreachable(Exception):
@@ -134,5 +137,17 @@ class Neighbourhood:
     """The other regions, for `Region.neighbours`. All regions of a node share one object."""
 
     def __init__(self, exchange: Exchange, replicable: Callable[[str], bool]) -> None:
-        self.ask = exchange.ask
+        self._exchange = exchange
+        self._waiting: Counter[str] = Counter()
         self.replicable = replicable
+
+    async def ask(self, source: str, target: str, message: Message) -> Message:
+        """Ask for an operation. Each question to a peer takes a connection, and its client need not wait for the
+        answer: so few wait at a time."""
+        if self._waiting[target] >= MOST_WAITING:
+            raise Unreachable(f"{MOST_WAITING} questions wait for its answers")
+        self._waiting[target] += 1
+        try:
+            return await self._exchange.ask(source, target, message)
+        finally:
+            self._waiting[target] -= 1

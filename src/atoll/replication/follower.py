@@ -86,6 +86,7 @@ class Replication:
         self._paced = paced
         self.states: dict[Key, LoopProgress] = {}
         self._exchange = exchange
+        self._invitations: dict[Key, asyncio.Task[bool]] = {}
         self._woken = asyncio.Event()
         self._stopping = False
 
@@ -99,7 +100,7 @@ class Replication:
             try:
                 if await self.region.engine.lease():
                     tables = await self._replicas()
-                    await self._invite(tables)
+                    self._invite(tables)
                     await self._reconcile(tables)
                     self._follow_all(set(_links(tables)))
                 else:
@@ -117,7 +118,8 @@ class Replication:
 
     async def drop(self) -> None:
         """End the loops with their pending answers. If `run` still runs, it starts them again."""
-        tasks = [state.task for state in self.states.values() if state.task is not None]
+        tasks: list[asyncio.Task[Any]] = [state.task for state in self.states.values() if state.task is not None]
+        tasks += self._invitations.values()
         self.states.clear()
         for task in tasks:
             task.cancel()
@@ -136,7 +138,7 @@ class Replication:
         """Read all changes that the other regions have now, except those in `passes_over`. Returns whether anything was
         done."""
         tables = await self._replicas()
-        done = await self._invite(tables)
+        done = any(await asyncio.gather(*self._invite(tables)))
         done = await self._reconcile(tables) or done
         for name, other in _links(tables):
             try:
@@ -275,14 +277,29 @@ class Replication:
     def failed(self, name: str, other: str, reason: str) -> None:
         self.states.setdefault((name, other), LoopProgress()).last_error = reason
 
-    async def _invite(self, tables: list[Table]) -> bool:
-        """Ask new members to join. Returns whether any joined or refused."""
-        done = False
-        for table in tables:
-            for other in steps.invited(table):
-                with suppress(Unreachable, ApiError):
-                    done = await self._ask_to_join(table.name, other) or done
-        return done
+    def _invite(self, tables: list[Table]) -> list[asyncio.Task[bool]]:
+        """Ask new members to join, all at a time: one that does not answer holds up no other. Each task returns whether
+        its member joined or refused."""
+        invited = [(table.name, other) for table in tables for other in steps.invited(table)]
+        for key in invited:
+            if key not in self._invitations:
+                task = self._invitations[key] = asyncio.create_task(self._join(*key))
+                task.add_done_callback(partial(self._joined, key))
+        return [self._invitations[key] for key in invited]
+
+    async def _join(self, name: str, other: str) -> bool:
+        try:
+            return await self._ask_to_join(name, other)
+        except (Unreachable, ApiError):
+            return False
+        except Exception as error:
+            self._fault(name, other, error)
+            return False
+
+    def _joined(self, key: Key, task: asyncio.Task[bool]) -> None:
+        del self._invitations[key]
+        if not task.cancelled() and task.result():
+            self.wake()
 
     async def _reconcile(self, tables: list[Table]) -> bool:
         """Apply shared settings that could not be applied before. Returns whether any was applied."""

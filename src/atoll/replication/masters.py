@@ -14,10 +14,11 @@ from typing import Any
 
 from atoll.database import catalog, links
 from atoll.database import format as fmt
-from atoll.database.format import Row
+from atoll.database import rows as item_rows
 from atoll.database.group import ACTIVE, SINGLE_MASTER, Group
 from atoll.database.links import Copy, Link
 from atoll.database.records import plain
+from atoll.database.rows import Row
 from atoll.database.schema import Table
 from atoll.errors import replication as errors
 from atoll.replication.messages import Message
@@ -58,7 +59,7 @@ def follow(tx: Transaction, stamp: Stamp, table: Table, group: Group) -> None:
 
 
 def version_of(part: str, stored: bytes) -> Version:
-    return Row(stored).version if part == links.ITEMS else fmt.parse_tombstone(stored)
+    return Row(stored).version if part == links.ITEMS else item_rows.parse_tombstone(stored)
 
 
 def question(snapshot: Snapshot, table: Table, master: str, progress: Copy, head: dict[str, Any]) -> Message:
@@ -67,7 +68,7 @@ def question(snapshot: Snapshot, table: Table, master: str, progress: Copy, head
     space = table.space if progress.part == links.ITEMS else table.tombstone_space
     start, end = fmt.space_range(space)
     if progress.after:
-        start = fmt.space_prefix(space) + bytes.fromhex(progress.after) + b"\0"
+        start = fmt.key_in(space, bytes.fromhex(progress.after) + b"\0")
     keys: list[bytes] = []
     last, all_ = progress.after, True
     for looked, (key, stored) in enumerate(snapshot.scan(start, end)):

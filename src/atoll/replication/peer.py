@@ -26,6 +26,7 @@ from atoll.security.signing import sign
 
 SERVICE = "atoll-peer"
 PREFIX = "/_atoll/peer/"
+STOPPING = "this server stops"
 ANSWER_S = 60.0
 """How long an answer may take: half a minute of waiting for news, and as long again."""
 
@@ -39,10 +40,23 @@ class PeerExchange:
         self._http = HttpClient(url, tls, most_bytes=MESSAGE_BYTES)
         self._credentials = credentials
         self._clock = clock
+        self._running: set[asyncio.Future[Message]] = set()
+        self._closed = False
 
     async def ask(self, source: str, target: str, message: Message) -> Message:
+        if self._closed:
+            raise Unreachable(STOPPING)
         # A timeout needs a task, and requests of the server have none.
-        answer = await asyncio.ensure_future(self._ask(source, target, message))
+        asked = asyncio.ensure_future(self._ask(source, target, message))
+        self._running.add(asked)
+        try:
+            answer = await asked
+        except asyncio.CancelledError:
+            if self._closed:
+                raise Unreachable(STOPPING) from None
+            raise
+        finally:
+            self._running.discard(asked)
         try:
             return accepted(answer)
         except Unreachable as error:  # the peer's text does not name the peer
@@ -80,6 +94,10 @@ class PeerExchange:
             raise Unreachable(f"the answer of {self._http.url} is invalid: {error}") from None
 
     def close(self) -> None:
+        """End the questions that wait for answers: a peer that gives none must not hold up the end of this server."""
+        self._closed = True
+        for asked in self._running:
+            asked.cancel()
         self._http.close()
 
 

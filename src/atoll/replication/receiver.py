@@ -15,12 +15,13 @@ import orjson
 from atoll.capacity.units import Consumed, written
 from atoll.database import format as fmt
 from atoll.database import links, writes
-from atoll.database.format import Row
+from atoll.database import rows as item_rows
 from atoll.database.group import CREATING, DELETING
 from atoll.database.links import Copy, Link, Positions
 from atoll.database.log import changes as log_changes
 from atoll.database.records import build, plain
 from atoll.database.region import Region
+from atoll.database.rows import Row
 from atoll.database.schema import Table
 from atoll.database.writes import Image, Outcome, Replicate
 from atoll.model.values import Item
@@ -228,7 +229,7 @@ def rows(tx: Transaction, region: Region, stamp: Stamp, name: str, source: str, 
 def _copied(table: Table, part: str, suffix: bytes, stored: bytes) -> Replicate:
     row_key = table.prefix + suffix
     if part == links.TOMBSTONES:
-        return Replicate(table, table.keys.decode(row_key), row_key, None, fmt.parse_tombstone(stored))
+        return Replicate(table, table.keys.decode(row_key), row_key, None, item_rows.parse_tombstone(stored))
     row = Row(stored)
     return Replicate(table, table.keys.key_of(row.item), row_key, Image(row.item, row.size, row.json), row.version)
 
@@ -287,7 +288,7 @@ def _undo(
         theirs = Replicate(table, table.keys.decode(row_key), row_key, None, Version(0, ""))
     stored = tx.get(row_key)
     dead = tx.get(fmt.tombstone_key(table.tombstone_space, row_key)) if stored is None else None
-    own = Row(stored).version if stored is not None else None if dead is None else fmt.parse_tombstone(dead)
+    own = Row(stored).version if stored is not None else None if dead is None else item_rows.parse_tombstone(dead)
     if own is None or own.region == table.group.master or own == theirs.version:
         return False
     theirs.force = True

@@ -128,7 +128,7 @@ def rows(snapshot: Snapshot, region: Region, head: dict[str, Any]) -> Message:
     space = table.space if head["part"] == links.ITEMS else table.tombstone_space
     start, end = fmt.space_range(space)
     if head["after"]:
-        start = fmt.space_prefix(space) + bytes.fromhex(head["after"]) + b"\0"
+        start = fmt.key_in(space, bytes.fromhex(head["after"]) + b"\0")
     found, all_ = piece(snapshot.scan(start, end), ROWS)
     answer: dict[str, Any] = {part: head[part] for part in ("part", "after", "began")}
     answer |= {"all": all_, "table_id": table.id}
@@ -164,7 +164,7 @@ def items(snapshot: Snapshot, region: Region, message: Message) -> Message:
     if table is None or table.group is None or table.tombstone_space is None:
         return gone(region, head)
     spaces = (table.space, table.tombstone_space)
-    stored = snapshot.get_many([fmt.space_prefix(space) + key for key in keys for space in spaces])
+    stored = snapshot.get_many([fmt.key_in(space, key) for key in keys for space in spaces])
     answer = {part: head[part] for part in ("part", "after", "began", "last", "all")}
     answer["group"] = about(snapshot, table, shared.version_of(head))
     fitting = _fitting([len(stored[2 * n] or b"") for n in range(len(keys))])

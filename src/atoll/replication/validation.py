@@ -14,9 +14,9 @@ from typing import Any
 import orjson
 
 from atoll import limits
-from atoll.database import format as fmt
 from atoll.database import keys, links
-from atoll.database.format import Row
+from atoll.database import rows as item_rows
+from atoll.database.rows import Row
 from atoll.database.schema import Table
 from atoll.errors import ApiError
 from atoll.model import pieces, values
@@ -147,7 +147,7 @@ def _row(table: Table, part: str, suffix: bytes, stored: bytes, latest: int) -> 
     row_key = table.prefix + suffix
     try:
         if part == links.TOMBSTONES:
-            version = fmt.parse_tombstone(stored)
+            version = item_rows.parse_tombstone(stored)
             key = table.keys.decode(row_key)
         else:
             row = Row(stored)

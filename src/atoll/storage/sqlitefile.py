@@ -106,6 +106,11 @@ def format_of(path: Path) -> tuple[int, int]:
         raise Corrupt(f"{path}: {error}") from error
 
 
+def log_of(path: Path) -> Path:
+    """The file's write-ahead log."""
+    return path.with_name(f"{path.name}-wal")
+
+
 def identity(path: Path) -> tuple[int, int] | None:
     """The identity of a file, independent of its name; None if the file does not exist."""
     try:

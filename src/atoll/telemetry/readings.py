@@ -13,7 +13,7 @@ from typing import NamedTuple
 from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.metrics import Meter as Instruments
 
-from atoll.capacity.meter import Measured
+from atoll.capacity.meter import Measured, service_of
 from atoll.clock import monotonic_ns
 from atoll.database.region import Region
 
@@ -102,12 +102,12 @@ class Readings:
 
 
 def _attributes(region: Region, measured: Measured) -> dict[str, str]:
-    found = {
-        "db.system.name": "aws.dynamodb",
-        "cloud.region": region.name,
-        "cloud.account.id": region.settings.account,
-        "db.operation.name": measured.operation,
-    }
+    found = {"cloud.region": region.name, "cloud.account.id": region.settings.account}
+    service = service_of(measured.operation)
+    if service is not None:
+        method = measured.operation.removeprefix(f"{service}.")
+        return found | {"rpc.system": "aws-api", "rpc.service": service, "rpc.method": method}
+    found |= {"db.system.name": "aws.dynamodb", "db.operation.name": measured.operation}
     if measured.table:
         found["db.collection.name"] = measured.table
     if measured.index is not None:

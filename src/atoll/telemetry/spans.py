@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Any
 
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 
-from atoll.api.call import Call, Caller, tables_of
+from atoll.api.call import Call, Caller, tables_of_any
 from atoll.api.services import Body, Operation
 from atoll.errors import ApiError
 from atoll.errors.faults import Dropped
@@ -44,7 +44,7 @@ def traced(call: Call, tracer: Tracer, next_id: Callable[[], str | None]) -> Cal
             current.set(None)
             if span.is_recording():
                 consumption.end()
-                _describe(span, operation, body, consumption, next_id())
+                _describe(span, await tables_of_any(operation, body), consumption, next_id())
             span.end()
 
     return spanned
@@ -61,8 +61,8 @@ def _asked(operation: Operation, region: str) -> dict[str, str]:
     }
 
 
-def _describe(span: Span, operation: Operation, body: Body, consumption: Consumption, request_id: str | None) -> None:
-    tables = sorted(name for name in tables_of(operation, body) if name)
+def _describe(span: Span, touched: Set[str], consumption: Consumption, request_id: str | None) -> None:
+    tables = sorted(name for name in touched if name)
     if tables:
         span.set_attribute("aws.dynamodb.table_names", tables)
     if len(tables) == 1:

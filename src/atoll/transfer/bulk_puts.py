@@ -27,8 +27,8 @@ from isal import igzip
 
 from atoll.capacity.units import index_write_units, write_units
 from atoll.database import long, writes
-from atoll.database.format import Row
 from atoll.database.region import Region
+from atoll.database.rows import Row
 from atoll.database.schema import Table
 from atoll.database.writes import UNCHANGED, Decision, Outcome, Put, Write
 from atoll.errors import ApiError, ConditionFailed

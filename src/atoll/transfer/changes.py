@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 import orjson
 
 from atoll.database import format as fmt
-from atoll.database.format import Row
 from atoll.database.log import cursor
 from atoll.database.log.cursor import Cursor
 from atoll.database.log.rows import ChangeRow
 from atoll.database.moment import CHANGES, ITEMS, LogTrimmed, Position, TableSpaces
+from atoll.database.rows import Row
 from atoll.database.walk import PIECE_BYTES, piece
 from atoll.model import values
 from atoll.model.comparison import items_equal
@@ -68,9 +68,9 @@ def collect(tx: Transaction, space: int, source: TableSpaces, position: Position
         return ExportBatch([], position, False, len(batch.changes))
     start, end = fmt.space_range(space)
     if position.after:
-        start += position.after_key + b"\0"
+        start = fmt.key_in(space, position.after_key + b"\0")
     rows, is_last = piece(tx.scan(start, end), ITEMS)
-    present = tx.get_many([fmt.space_prefix(source.space) + fmt.in_space(key) for key, _ in rows])
+    present = tx.get_many([fmt.key_in(source.space, fmt.in_space(key)) for key, _ in rows])
     changed = [_changed(source, key, kept, row) for (key, kept), row in zip(rows, present, strict=True)]
     if rows:
         position = replace(position, after=fmt.in_space(rows[-1][0]).hex())
@@ -80,7 +80,7 @@ def collect(tx: Transaction, space: int, source: TableSpaces, position: Position
 def _keep(tx: Transaction, space: int, source: TableSpaces, change: ChangeRow, window: ExportWindow) -> None:
     if change.old_size and change.old is None:
         raise LogTrimmed
-    key = fmt.space_prefix(space) + source.keys.encode(orjson.loads(change.keys))
+    key = fmt.key_in(space, source.keys.encode(orjson.loads(change.keys)))
     stored = tx.get(key)
     kept: Any = None if stored is None else orjson.loads(stored)
     old = None if change.old is None else orjson.Fragment(change.old)
@@ -97,7 +97,7 @@ def _changed(source: TableSpaces, key: bytes, stored: bytes, row: bytes | None) 
     before, micros, has_changed_since, after = orjson.loads(stored)
     if not has_changed_since:
         after = None if row is None else Row(row).item
-    keys = source.keys.decode(fmt.space_prefix(source.space) + fmt.in_space(key))
+    keys = source.keys.decode(fmt.key_in(source.space, fmt.in_space(key)))
     return Changed(keys, before, after, micros)
 
 

@@ -83,6 +83,8 @@ class Sender:
         self._running: dict[Key, asyncio.Task[bool]] = {}
         self._resting: set[Key] = set()
         """Those that failed, for some time."""
+        self._failing: set[Key] = set()
+        """Those whose last attempt failed."""
         self._woken = asyncio.Event()
         self._stopping = False
         self.is_active = False
@@ -98,7 +100,7 @@ class Sender:
             try:
                 if await self._region.engine.lease():
                     await self._begin(self._resting)
-                if not self._resting:
+                if not self._failing:
                     health.resolve(DESTINATIONS)
             except Exception as error:
                 health.failing(DESTINATIONS, error)
@@ -134,6 +136,7 @@ class Sender:
         """Let each destination that is on go on, but for some; returns their tasks."""
         found = await self._region.read(self._destinations)
         self.is_active = bool(found)
+        self._failing &= {(table.id, destination.stream) for table, destination in found}
         tasks = []
         for table, destination in found:
             key = table.id, destination.stream
@@ -151,9 +154,11 @@ class Sender:
         error = None if task.cancelled() else task.exception()
         if isinstance(error, Exception):
             self._region.health.failing(DESTINATIONS, error)
+            self._failing.add(key)
             self._resting.add(key)
             asyncio.get_running_loop().call_later(RETRY_S, self._resting.discard, key)
-        else:
+        elif not task.cancelled():
+            self._failing.discard(key)
             self._resting.discard(key)
 
     async def _catch_up(self, key: Key) -> bool:

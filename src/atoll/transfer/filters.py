@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from atoll.database.format import Row
+from atoll.database.rows import Row
 from atoll.expressions import bind
 from atoll.expressions.condition import Condition
 from atoll.expressions.projection import PathProjection

@@ -18,6 +18,7 @@ import orjson
 from atoll import limits
 from atoll.triggers.batches import BatchOutcome
 
+SHOWN_BYTES = 2_000
 STOPPING = "the server is stopping"
 
 
@@ -30,6 +31,12 @@ class Runner(Protocol):
 
 def failed(kind: str, message: str) -> BatchOutcome:
     return BatchOutcome(orjson.dumps({"errorMessage": message, "errorType": kind}), "Unhandled")
+
+
+def shown(outcome: BatchOutcome) -> str:
+    """The answer as the log shows it: functions choose its length."""
+    text = outcome.payload[:SHOWN_BYTES].decode(errors="replace")
+    return text if len(outcome.payload) <= SHOWN_BYTES else text + "..."
 
 
 def too_large() -> BatchOutcome:

@@ -19,10 +19,12 @@ from typing import Any
 import orjson
 
 from atoll import arns
+from atoll.clock import monotonic_ns
 from atoll.database.region import Region
 from atoll.errors import triggers as trigger_errors
+from atoll.logs import Repeats
 from atoll.triggers.batches import BatchOutcome
-from atoll.triggers.calls import Runner, failed
+from atoll.triggers.calls import Runner, failed, shown
 from atoll.triggers.registry import Destination, Function, Registry
 from atoll.triggers.runners import Python, runner
 from atoll.triggers.webhooks import Webhook
@@ -47,6 +49,7 @@ class Functions:
         }
         self._threads: dict[str, ThreadPoolExecutor] = {}
         self._loading: asyncio.Task[None] | None = None
+        self._repeats = Repeats(_log, monotonic_ns)
         self.closed = False
 
     def find(self, given: str) -> Function | None:
@@ -76,10 +79,14 @@ class Functions:
         threads = self._pool(function.name, function.concurrency)
         outcome = await asyncio.get_running_loop().run_in_executor(threads, call)
         if outcome.error is not None:
-            reason = outcome.payload.decode(errors="replace")
-            extra = {"region": self._region.name, "function": function.name, "invocation": request_id}
-            _log.warning("function %s failed: %s", function.name, reason, extra=extra)
+            self.failed(function.name, outcome, request_id)
         return outcome
+
+    def failed(self, name: str, outcome: BatchOutcome, request_id: str | None = None) -> None:
+        """Log a failure; if it repeats, once a minute."""
+        reason = shown(outcome)
+        extra = {"region": self._region.name, "function": name, "invocation": request_id}
+        self._repeats.log((name, reason), logging.WARNING, f"function {name} failed: {reason}", extra)
 
     def _call(self, one: Runner, event: bytes, request_id: str) -> BatchOutcome:
         """Runs in a thread; `close` may have been called while the call waited for the thread."""
@@ -99,7 +106,7 @@ class Functions:
                 threads = self._pool(function.name, function.concurrency)
                 outcome = await asyncio.get_running_loop().run_in_executor(threads, one.load)
                 if outcome.error is not None:
-                    message = outcome.payload.decode(errors="replace")
+                    message = shown(outcome)
                     extra = {"region": self._region.name, "function": function.name}
                     _log.warning("function %s: %s cannot be loaded: %s", function.name, function.python, message,
                                  extra=extra)  # fmt: skip
@@ -149,9 +156,9 @@ class Functions:
             threads = self._pool(f" {target.name}", DESTINATION_THREADS)
             outcome = await asyncio.get_running_loop().run_in_executor(threads, self._deliver, target, body, name)
         if outcome.error is not None:
-            reason = outcome.payload.decode(errors="replace")
-            extra = {"region": self._region.name, "destination": arn}
-            _log.error("the destination did not accept a report: %s", reason, extra=extra)
+            reason, extra = shown(outcome), {"region": self._region.name, "destination": arn}
+            message = f"the destination did not accept a report: {reason}"
+            self._repeats.log((arn, reason), logging.ERROR, message, extra)
         return outcome.error is None
 
     def _deliver(self, target: Destination, report: bytes, name: str) -> BatchOutcome:

@@ -177,5 +177,4 @@ def read(snapshot: Snapshot, region: Region, place: PlacedLane, cursor: int, now
 
 
 def _lane_of(stream: StreamDescription, keys: bytes, of: int) -> int:
-    prefix = stream.keys.encode_partition(orjson.loads(keys))
-    return int.from_bytes(prefix[:8], "big") % of
+    return stream.keys.hash_of(orjson.loads(keys)) % of

@@ -77,7 +77,8 @@ def listed(snapshot: Snapshot) -> Iterator[Mapping]:
 def lanes(snapshot: Snapshot, uuid: str) -> Iterator[tuple[int, int, Lane]]:
     """Shard number, lane number and progress of each stored lane."""
     for key, stored in snapshot.scan(*fmt.lane_range(uuid)):
-        yield *fmt.parse_lane_key(key), load(Lane, stored)
+        _, shard, lane = fmt.parse_lane_key(key)
+        yield shard, lane, load(Lane, stored)
 
 
 def create(tx: Transaction, region: Region, mapping: Mapping, now_ms: int, since_ms: int | None = None) -> None:

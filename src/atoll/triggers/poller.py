@@ -28,6 +28,7 @@ from atoll.triggers.batches import Advance, BatchOutcome, Discard, Gathered, Inv
 from atoll.triggers.functions import Functions
 from atoll.triggers.lanes import Found, Key, LanePlan, PlacedLane
 from atoll.triggers.registry import Function
+from atoll.triggers.waiting import Waiting
 
 POLL_MS = 50
 IDLE_POLL_MS = 500
@@ -92,6 +93,7 @@ class Triggers:
 
     def __init__(self, region: Region, functions: Functions) -> None:
         self.region = region
+        self.meter = region.meter
         self.functions = functions
         self.started_ms = region.clock.now_ms()
         self._followers: dict[Key, Follower] = {}
@@ -104,7 +106,8 @@ class Triggers:
         self._woken = asyncio.Event()
         self._passing = asyncio.Lock()
         self._invocations: set[asyncio.Task[BatchOutcome]] = set()
-        """Running invocations requested by clients."""
+        """Invocations requested by clients: those that run, and those that wait for it."""
+        self._waiting = Waiting()
         self._stopping = False
 
     def wake(self) -> None:
@@ -163,16 +166,19 @@ class Triggers:
             await asyncio.wait(self._invocations, timeout=KILLED_S)
 
     def invocation(self, function: Function, event: bytes) -> asyncio.Task[BatchOutcome]:
-        """Call a function once; the caller need not await the task. Raises when the server has stopped."""
+        """Call a function once; the caller need not await the task. Raises when the server has stopped, or when
+        too many invocations of the function wait."""
         if self.functions.closed:
             raise trigger_errors.stopping()
+        self._waiting.add(function.name, len(event))
         task = asyncio.create_task(self.functions.invoke(function, event, self.functions.new_request_id()))
         self._invocations.add(task)
-        task.add_done_callback(partial(self._end, function))
+        task.add_done_callback(partial(self._end, function, len(event)))
         return task
 
-    def _end(self, function: Function, task: asyncio.Task[BatchOutcome]) -> None:
+    def _end(self, function: Function, size: int, task: asyncio.Task[BatchOutcome]) -> None:
         self._invocations.discard(task)
+        self._waiting.remove(function.name, size)
         if not task.cancelled() and task.exception() is not None:  # the caller may not await it
             extra = {"region": self.region.name, "function": function.name}
             _log.warning("function %s was not invoked: %s", function.name, task.exception(), extra=extra)
@@ -250,7 +256,7 @@ class Triggers:
         for follower in busy.values():
             follower.outdated = True
             self._outdated = self._outdated or follower.task is None
-        at_work = {key[:2] for key in busy}
+        at_work = {(uuid, shard) for uuid, shard, _ in busy}
         exchanges = [(one, shard) for one, shard in plan.exchanges if (one.uuid, shard.number) not in at_work]
         forgotten = [one for one in plan.forgotten if one.key not in busy]
         for one in forgotten:
@@ -319,8 +325,7 @@ class Triggers:
         now_ms = self.region.clock.now_ms()
         lane = batches.after(one, place.lane, invoke, outcome, now_ms)
         if outcome.error is None and lane.result == batches.FAILED:
-            reason = outcome.payload.decode(errors="replace")
-            _log.warning("function %s failed: %s", one.function, reason, extra=self._extra(place))
+            self.functions.failed(one.function, outcome)
         return lane
 
     async def _discard(self, place: PlacedLane, discard: Discard) -> Lane:

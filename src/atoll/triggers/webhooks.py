@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import selectors
 import socket
@@ -9,7 +10,7 @@ import ssl
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,6 +20,10 @@ from atoll.triggers.calls import STOPPING, failed, shut, timed_out, too_large, w
 
 # A socket that is still connecting cannot be shut down, so `connect` checks this often whether `cut` was called.
 LOOK_S = 0.1
+
+HEAD_BYTES = 256 * 1024
+"""The most bytes of heads, and of chunk framing beyond the bytes of the body."""
+PIECE_BYTES = 4 * 1024
 
 
 class _Line:
@@ -72,6 +77,47 @@ class _Line:
                 self._handle = None
 
 
+class _Bounded(io.RawIOBase):
+    """The bytes of a connection, of which only `most` are read: an answer could have a head without an end."""
+
+    def __init__(self, source: io.RawIOBase) -> None:
+        self._source = source
+        self.used = 0
+        self.most = HEAD_BYTES
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        if self.used >= self.most:
+            raise OSError(f"the answer has more than {self.most} bytes besides its body")
+        count: int | None = self._source.readinto(buffer)
+        self.used += count or 0
+        return count
+
+    def close(self) -> None:
+        self._source.close()
+        super().close()
+
+
+class _Answer(HTTPResponse):
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._bounded = _Bounded(self.fp.detach())
+        self.fp = io.BufferedReader(self._bounded)
+
+    def read_all(self, most: int) -> bytes:
+        """The body, or its first `most` bytes."""
+        body = bytearray()
+        while len(body) < most:
+            self._bounded.most = 2 * (HEAD_BYTES + len(body))
+            piece = self.read(PIECE_BYTES)
+            if not piece:
+                break
+            body += piece
+        return bytes(body[:most])
+
+
 class Webhook:
     """Calls a URL: it sends the event by POST. A status from 200 to 299 means success, and the body is the result."""
 
@@ -88,6 +134,7 @@ class Webhook:
 
     def call(self, event: bytes, request_id: str) -> BatchOutcome:
         connection = (HTTPSConnection if self._tls else HTTPConnection)(self._host, self._port)
+        connection.response_class = _Answer
         line = _Line()
         with self._lock:
             if self._closed:
@@ -100,7 +147,8 @@ class Webhook:
                     connection.sock = self._tls.wrap_socket(connection.sock, server_hostname=connection.host)
                 connection.request("POST", self._path, event, {**self._headers, "X-Amzn-RequestId": request_id})
                 answer = connection.getresponse()
-                body = answer.read(limits.INVOCATION_BYTES + 1)
+                assert isinstance(answer, _Answer)
+                body = answer.read_all(limits.INVOCATION_BYTES + 1)
         except (OSError, HTTPException, ValueError) as error:  # ValueError: an invalid host name or header
             if late.is_set() or isinstance(error, TimeoutError):
                 return timed_out(self._timeout_s)
@@ -117,7 +165,7 @@ class Webhook:
         if len(body) > limits.INVOCATION_BYTES:
             return too_large()
         if not 200 <= answer.status < 300:
-            return failed("Webhook.Refused", f"{answer.status} {answer.reason}")
+            return failed("Webhook.Refused", f"{answer.status} {answer.reason:.200}")
         return BatchOutcome(body.strip() or b"null")
 
     def close(self) -> None:

@@ -96,18 +96,18 @@ class Incoming(asyncio.Protocol):
         raise NotImplementedError
 
     def _feed(self, data: bytes) -> None:
-        size = len(data)
-        self._large = large = size > SMALL_BYTES
-        if self._headers is not None or self._request is not None:
+        size, head = len(data), self._headers
+        self._large = large = size > SMALL_BYTES or head is not None
+        if self._request is not None:
             self._count(size)
         try:
             self._parser.feed_data(data)
         except HttpParserUpgrade as upgrade:
-            self._ignore_upgrade(data[upgrade.args[0] :])
+            self._ignore_upgrade(memoryview(data)[upgrade.args[0] :])
         except HttpParserError:
             self._refuse(refusal(400))
-        if large and self._headers is not None and not self._head_bytes:
-            self._count(self._head_size(self._headers))
+        if large and self._headers is not None:
+            self._count(size if self._headers is head else self._head_size(self._headers))
 
     # Callbacks of the parser. They never raise: they record a refusal, and ignore all later input.
 
@@ -192,16 +192,29 @@ class Incoming(asyncio.Protocol):
             self._ending = True
         self._accept(request)
 
-    def _ignore_upgrade(self, rest: bytes) -> None:
+    def _ignore_upgrade(self, rest: memoryview) -> None:
         """Ignore a request's offer to upgrade the protocol. The parser stops after such a head, so a new parser gets
         the head again without the upgrade headers, and then the remaining bytes."""
-        request, self._request = self._request, None
-        self._upgrade = False
-        if request is None or self._ending:
-            return
-        if request.method == b"CONNECT":
-            self._refuse(refusal(400))
-            return
+        while True:
+            request, self._request = self._request, None
+            self._upgrade = False
+            if request is None or self._ending:
+                return
+            if request.method == b"CONNECT":
+                self._refuse(refusal(400))
+                return
+            try:
+                self._parser = HttpRequestParser(self)
+                self._parser.feed_data(self._head_without_upgrade(request))
+                self._parser.feed_data(rest)
+                return
+            except HttpParserUpgrade as upgrade:  # raised by a later, pipelined request
+                rest = rest[upgrade.args[0] :]
+            except HttpParserError:
+                self._refuse(refusal(400))
+                return
+
+    def _head_without_upgrade(self, request: Request) -> bytes:
         kept = b"".join(
             b"%s: %s\r\n" % (name, value)
             for name, value in request.headers.items()
@@ -209,14 +222,7 @@ class Incoming(asyncio.Protocol):
         )
         if request.connection is CLOSE:
             kept += CLOSE
-        self._parser = HttpRequestParser(self)
-        try:
-            head = b"%s %s HTTP/1.1\r\n%s\r\n" % (request.method, self._url, kept)
-            self._parser.feed_data(head + rest)
-        except HttpParserUpgrade as upgrade:  # raised by a later, pipelined request
-            self._ignore_upgrade((head + rest)[upgrade.args[0] :])
-        except HttpParserError:
-            self._refuse(refusal(400))
+        return b"%s %s HTTP/1.1\r\n%s\r\n" % (request.method, self._url, kept)
 
     def _count(self, size: int) -> None:
         """Limit the raw bytes of a head, or of a body including its chunk framing and trailers."""

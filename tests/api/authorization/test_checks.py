@@ -66,9 +66,7 @@ def needs(operation: str, body: dict[str, Any], target: str = "DynamoDB_20120810
         ("ListBulkOperations", {}, [("ListBulkOperations", "*")]),
     ],
 )  # fmt: skip
-def test_permissions_that_a_request_needs(
-    operation: str, body: dict[str, Any], expected: list[tuple[str, str]]
-) -> None:
+def test_permissions_of_requests(operation: str, body: dict[str, Any], expected: list[tuple[str, str]]) -> None:
     assert needs(operation, body) == expected
 
 
@@ -97,7 +95,7 @@ FUNCTION, MAPPING = (
          [("UpdateEventSourceMapping", MAPPING), ("UpdateEventSourceMapping", FUNCTION)]),
     ],
 )  # fmt: skip
-def test_permissions_that_a_request_about_functions_needs(
+def test_permissions_of_requests_about_functions(
     name: str, body: dict[str, Any], expected: list[tuple[str, str]]
 ) -> None:
     (row,) = (one for one in services.of(services.LAMBDA) if one.name == name)

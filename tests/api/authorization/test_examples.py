@@ -182,13 +182,13 @@ EXPLICIT: list[tuple[str, str, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("user", "operation", "body"), ALLOWED)
-def test_requests_that_the_example_allows(server: LocalServer, user: str, operation: str, body: dict[str, Any]) -> None:
+def test_example_allows(server: LocalServer, user: str, operation: str, body: dict[str, Any]) -> None:
     answer = getattr(server.user(user), operation)(**body)
     assert answer["ResponseMetadata"]["HTTPStatusCode"] == 200
 
 
 @pytest.mark.parametrize(("user", "operation", "body", "action", "resource"), REFUSED)
-def test_requests_that_the_example_does_not_allow(
+def test_example_does_not_allow(
     server: LocalServer, user: str, operation: str, body: dict[str, Any], action: str, resource: str
 ) -> None:
     assert refused(lambda: getattr(server.user(user), operation)(**body)) == (
@@ -198,9 +198,7 @@ def test_requests_that_the_example_does_not_allow(
 
 
 @pytest.mark.parametrize(("user", "operation", "body", "action"), EXPLICIT)
-def test_requests_that_the_example_denies(
-    server: LocalServer, user: str, operation: str, body: dict[str, Any], action: str
-) -> None:
+def test_example_denies(server: LocalServer, user: str, operation: str, body: dict[str, Any], action: str) -> None:
     assert refused(lambda: getattr(server.user(user), operation)(**body)) == (
         f"User: arn:aws:iam::{ACCOUNT}:user/{user} is not authorized to perform: dynamodb:{action} on resource: "
         f"{ARN} with an explicit deny in an identity-based policy"

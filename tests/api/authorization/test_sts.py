@@ -145,7 +145,7 @@ def test_managed_session_policies(server: LocalServer) -> None:
         ("ann", "untaggable", {"Tags": [{"Key": "team", "Value": "red"}]}, False),
     ],
 )
-def test_callers_that_may_assume_a_role(server: LocalServer, user: str, role: str, more: Any, allowed: bool) -> None:
+def test_principals_that_may_assume_a_role(server: LocalServer, user: str, role: str, more: Any, allowed: bool) -> None:
     client = server.user(user, "sts")
     if allowed:
         assert assume(client, role, **more)

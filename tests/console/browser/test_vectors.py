@@ -92,7 +92,11 @@ def test_an_item_leads_to_those_like_it(browser: Browser):
 
 @pytest.mark.parametrize(
     ("vector", "why"),
-    [("[1", "a vector must be a list of numbers"), ("[1, true]", "a vector must be a list"), ("[1]", "ValidationException")],
+    [
+        ("[1", "a vector must be a list of numbers"),
+        ("[1, true]", "a vector must be a list"),
+        ("[1]", "ValidationException"),
+    ],
 )
 def test_an_unfit_vector_is_refused_in_place(browser: Browser, vector: str, why: str):
     browser.open("/table/Places/nearest")

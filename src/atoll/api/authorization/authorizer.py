@@ -273,7 +273,7 @@ class Context:
         found = self.keys.get(key)
         if found is None:
             if key.startswith("dynamodb:"):
-                found = item_keys.value(key[9:], self._part, self.table)
+                found = item_keys.value(key.removeprefix("dynamodb:"), self._part, self.table)
             elif key == "aws:username":  # the most common one
                 principal = self._access.principal
                 found = (principal.name,) if principal.kind == "User" else ()

@@ -9,16 +9,17 @@ from typing import Any, NamedTuple
 from atoll import errors
 from atoll.api.large import LargeBody, is_long
 from atoll.api.partiql.bound import Bound, bind
-from atoll.api.partiql.items import Keyed, keyed, read_key, refused, returned, write
+from atoll.api.partiql.items import Keyed, keyed, read_key, refused, returned, work_out, write
 from atoll.api.partiql.kinds import OF_BATCH
 from atoll.api.partiql.select import projected
+from atoll.api.resources import STATEMENT_BATCH, table_of
 from atoll.api.returns import capacity_mode
 from atoll.aside import aside
 from atoll.capacity import reading, throttling, writing
 from atoll.capacity.units import Consumed, answers, read_units
 from atoll.database import reads
-from atoll.database.format import Row
 from atoll.database.region import Region
+from atoll.database.rows import Row
 from atoll.errors import multi as multi_errors
 from atoll.errors import partiql as partiql_errors
 from atoll.errors.capacity import THROTTLED
@@ -45,7 +46,8 @@ class Response(NamedTuple):
 
 async def batch_execute_statement(region: Region, body: Body) -> Answer:
     """Run each statement by itself; only an error of the batch itself fails all statements."""
-    bounds = await aside(_all_bound, body) if is_long(body, body["Statements"]) else _all_bound(body)
+    takes_long = is_long(body, body["Statements"])
+    bounds = await aside(_worked_out, region, body) if takes_long else _all_bound(body)
     if len({bound.is_read for bound in bounds if isinstance(bound, Bound)}) > 1:
         raise partiql_errors.batch_mixed()
 
@@ -61,12 +63,21 @@ async def batch_execute_statement(region: Region, body: Body) -> Answer:
 
     found, rows = await region.read(read)
     done = await asyncio.gather(*(_batch_response(region, one, rows, type(body) is LargeBody) for one in found))
-    _measure(region, found, done)
+    if takes_long and not any(isinstance(result, tuple) for result in found):
+        named = await aside(_named, body)
+        region.meter.current = region.meter.of_all(named, "BatchExecuteStatement")
+    else:
+        _measure(region, found, done)
     answer: Answer = {"Responses": [one.answer for one in done]}
     mode = capacity_mode(body)
     if mode is not None:
         answer["ConsumedCapacity"] = answers([one.consumed for one in done if one.consumed is not None], mode)
     return answer
+
+
+def _named(body: Body) -> set[str]:
+    """The tables that the statements name. It parses faulty statements again."""
+    return {table_of(resource) for resource in STATEMENT_BATCH(body)} or {""}
 
 
 def _measure(region: Region, found: Sequence[Result], done: Sequence[Response]) -> None:
@@ -87,6 +98,12 @@ def _measure(region: Region, found: Sequence[Result], done: Sequence[Response]) 
         for name in tables:
             meter.tally(name, None, operation).throttled += 1
     meter.current = meter.of_all(tables, operation)
+
+
+def _worked_out(region: Region, body: Body) -> list[Bound | errors.ApiError]:
+    bounds = _all_bound(body)
+    work_out(region, [bound for bound in bounds if isinstance(bound, Bound)])
+    return bounds
 
 
 def _all_bound(body: Body) -> list[Bound | errors.ApiError]:

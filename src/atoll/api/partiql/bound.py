@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
 from itertools import chain, islice
-from typing import Any
+from typing import Any, TypeVar
 
 from atoll.api.table_names import resolve_table
 from atoll.database.region import Region
 from atoll.database.schema import Table
+from atoll.errors import ApiError
 from atoll.expressions.partiql.prepared import prepare, values_of
 from atoll.expressions.partiql.statements import Checking, Deleting, Inserting, Selecting, Statement, Updating, Values
 from atoll.model import pieces
@@ -17,6 +19,7 @@ from atoll.model import values as model
 from atoll.storage.engine import Snapshot
 
 Body = dict[str, Any]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,7 @@ class Bound:
     """The literals, and the parameters that the statement uses."""
     parameters: int
     body: Body
+    _made: dict[Hashable, tuple[Any, ApiError | None]] = field(default_factory=dict, compare=False)
 
     @property
     def table_name(self) -> str:
@@ -53,6 +57,20 @@ class Bound:
         """A hash that identifies the statement with its parameters. `is_large`: whether the request has many values."""
         identity = [self.body["Statement"], self.body.get("Parameters") or []]
         return hashlib.sha256(pieces.dump(identity, is_large=is_large)).hexdigest()[:32]
+
+    def once(self, name: Hashable, make: Callable[[], T]) -> T:
+        """What `make` has returned or raised at the first call with this name. Long statements are worked out in a
+        thread, before the transaction."""
+        if name not in self._made:
+            try:
+                self._made[name] = make(), None
+            except ApiError as refusal:
+                self._made[name] = None, refusal
+        value, error = self._made[name]
+        if error is not None:
+            raise error.with_traceback(None)
+        found: T = value
+        return found
 
     def table(self, region: Region, snapshot: Snapshot, now_ms: int) -> Table:
         return region.catalog.usable(snapshot, resolve_table(region, self.table_name), now_ms)

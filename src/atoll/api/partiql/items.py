@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,7 +51,8 @@ def keyed(bound: Bound, table: Table) -> Keyed:
         case Inserting() as inserting:
             key = _inserted_key(table, item_of(inserting, bound.values))
         case Selecting(where=where) | Updating(where=where) | Deleting(where=where) | Checking(Selecting(where=where)):
-            key, rest = item_key(where, key_attributes(table.keys.attributes), bound.values)
+            attributes = key_attributes(table.keys.attributes)
+            key, rest = bound.once(("key", table.keys), lambda: item_key(where, attributes, bound.values))
     return Keyed(bound, table, key, rest)
 
 
@@ -88,15 +91,16 @@ def write_of(one: Keyed) -> writes.Write:
         case Inserting() as inserting:
             image = plans.image_of(item_of(inserting, bound.values))
             absent = tree.Function("attribute_not_exists", exists.args)
-            return plans.put_of(table, image, _condition((absent,), bound), bound.shows_item)
+            return plans.put_of(table, image, _condition((absent,), one), bound.shows_item)
         case Updating(actions=actions):
-            condition = _condition((exists, *one.rest), bound)
-            return plans.update_of(table, key, update.compile(actions, bound.values), condition, bound.shows_item)
+            condition = _condition((exists, *one.rest), one)
+            changes = bound.once("update", lambda: update.compile(actions, bound.values))
+            return plans.update_of(table, key, changes, condition, bound.shows_item)
         case Deleting():
-            condition = _condition(_if_there(exists, one.rest), bound)
+            condition = _condition(_if_there(exists, one.rest), one)
             return writes.Delete(table, key, one.row_key(), condition, bound.shows_item)
         case Checking():
-            condition = _condition((exists, *one.rest), bound)
+            condition = _condition((exists, *one.rest), one)
             assert condition is not None
             return writes.Check(table, key, one.row_key(), condition, bound.shows_item)
     raise AssertionError(bound.statement)
@@ -108,9 +112,23 @@ def _if_there(exists: tree.Function, rest: Terms) -> Terms:
     return () if demanded is None else (tree.Or((tree.Not(exists), demanded)),)
 
 
-def _condition(terms: Terms, bound: Bound) -> Condition | None:
-    whole = joined(terms)
-    return None if whole is None else program(whole).with_values(bound.values)
+def _condition(terms: Terms, one: Keyed) -> Condition | None:
+    whole, values = joined(terms), one.bound.values
+    if whole is None:
+        return None
+    return one.bound.once(("condition", one.table.keys), lambda: program(whole).with_values(values))
+
+
+def work_out(region: Region, bounds: Iterable[Bound]) -> None:
+    """Do ahead of a transaction what takes long and depends on nothing but statements and key schemas."""
+    for bound in bounds:
+        with suppress(errors.ApiError):
+            table = region.catalog.known.tables.get(resolve_table(region, bound.table_name))
+            if table is not None:
+                one = keyed(bound, table)
+                condition = None if bound.is_read else getattr(write_of(one), "condition", None)
+                if condition is not None:
+                    condition.prepare()
 
 
 async def write(region: Region, bound: Bound, is_large: bool) -> tuple[writes.Write, writing.Result, Consumed]:

@@ -10,7 +10,7 @@ from atoll import errors, limits
 from atoll.api import multi
 from atoll.api.large import LargeBody, is_long
 from atoll.api.partiql.bound import Bound, bind
-from atoll.api.partiql.items import Keyed, keyed, read_key, refused, write_of
+from atoll.api.partiql.items import Keyed, keyed, read_key, refused, work_out, write_of
 from atoll.api.partiql.kinds import OF_TRANSACTION
 from atoll.api.partiql.select import projected
 from atoll.api.returns import capacity_mode
@@ -19,8 +19,8 @@ from atoll.aside import aside
 from atoll.capacity import reading
 from atoll.capacity.units import answers, written
 from atoll.database import reads, writes
-from atoll.database.format import Row
 from atoll.database.region import Region
+from atoll.database.rows import Row
 from atoll.database.schema import Table
 from atoll.errors import multi as multi_errors
 from atoll.errors import partiql as partiql_errors
@@ -32,11 +32,18 @@ Answer = dict[str, Any]
 
 
 async def execute_transaction(region: Region, body: Body) -> Answer:
-    bounds, of = await aside(_all_bound, body) if is_long(body, body["TransactStatements"]) else _all_bound(body)
+    takes_long = is_long(body, body["TransactStatements"])
+    bounds, of = await aside(_worked_out, region, body) if takes_long else _all_bound(body)
     mode = capacity_mode(body)
     if bounds[0].is_read:
         return await _read_transaction(region, bounds, mode)
-    return await _write_transaction(region, bounds, of, body, mode)
+    return await _write_transaction(region, bounds, of, body, mode, takes_long)
+
+
+def _worked_out(region: Region, body: Body) -> tuple[list[Bound], str]:
+    found = _all_bound(body)
+    work_out(region, found[0])
+    return found
 
 
 def _all_bound(body: Body) -> tuple[list[Bound], str]:
@@ -131,11 +138,13 @@ async def _read_transaction(region: Region, bounds: Sequence[Bound], mode: str |
     return answer
 
 
-async def _write_transaction(region: Region, bounds: Sequence[Bound], of: str, body: Body, mode: str | None) -> Answer:
+async def _write_transaction(
+    region: Region, bounds: Sequence[Bound], of: str, body: Body, mode: str | None, takes_long: bool
+) -> Answer:
     now_ms = region.clock.now_ms()
 
     def attempts(tx: Transaction) -> list[Callable[[], writes.Write]]:
-        if type(body) is LargeBody:
+        if takes_long:
             tx.announce_long()
         return [partial(write_of, one) for one in _all_keyed(region, tx, bounds, now_ms)]
 

@@ -48,7 +48,7 @@ def counter(log_space: int) -> bytes:
 
 
 def _slot(log_space: int, number: int) -> bytes:
-    return fmt.space_prefix(log_space) + (number % SLOTS).to_bytes(4, "big")
+    return fmt.slot_key(log_space, number % SLOTS)
 
 
 def log(tx: Transaction, log_space: int, entry_key: bytes) -> None:
@@ -59,11 +59,11 @@ def log(tx: Transaction, log_space: int, entry_key: bytes) -> None:
 
 def changed(snapshot: Snapshot, space: int, log_space: int, after: int, until: int) -> Iterator[bytes]:
     """The keys of the entries of changes n with after < n <= until. The log must still have these changes."""
-    prefix, first = fmt.space_prefix(space), after + 1
+    first = after + 1
     while first <= until:
         last = min(until, first | (SLOTS - 1))  # up to the last slot, after which comes the first one
         for _, entry in snapshot.scan(_slot(log_space, first), _slot(log_space, last) + b"\0"):
-            yield prefix + entry
+            yield fmt.key_in(space, entry)
         first = last + 1
 
 
