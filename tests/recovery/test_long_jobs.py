@@ -137,22 +137,57 @@ def test_a_failing_job_delays_no_other_job() -> None:
     asyncio.run(asyncio.wait_for(scenario(), long_jobs.RETRY_MS / 1000))
 
 
-def test_a_job_that_hangs_holds_up_neither_others_nor_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_is_over_here_when_another_process_runs_the_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that lost the lease after a failure looked for jobs a thousand times a second, for ever."""
+
+    async def scenario() -> None:
+        region, holds, looks = new_region(), True, 0
+
+        async def lease(self: Any) -> bool:
+            nonlocal looks
+            looks += 1
+            return holds
+
+        async def fail(region: Region, job: Document) -> None:
+            nonlocal holds
+            holds = False
+            raise ValueError
+
+        await region.transact(lambda tx: long_jobs.put(tx, {"id": "0", "kind": "fail"}))
+        monkeypatch.setattr(type(region.engine), "lease", lease)
+        monkeypatch.setattr(long_jobs, "RETRY_MS", 0)
+        runner = Runner(region, {"fail": fail})
+        running = asyncio.create_task(runner.run())
+        while looks < 2 or region.health.status().problems:
+            await asyncio.sleep(0)
+        assert looks == 2
+        await runner.stop()
+        await running
+
+    asyncio.run(asyncio.wait_for(scenario(), 10))
+
+
+@pytest.mark.parametrize("rest_ms", [None, 5], ids=["ready", "waiting"])
+def test_a_job_that_hangs_holds_up_neither_others_nor_the_end(
+    rest_ms: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An export to a bucket that did not answer held up all backups and restores of the region, and the end of the
-    server, for minutes."""
+    server, for minutes. Later, it still held up the jobs that waited for some time between two steps."""
     monkeypatch.setattr(long_jobs, "STOP_S", 0.01)
 
     async def scenario() -> None:
         region, hangs, ended = new_region(), asyncio.Event(), asyncio.Event()
+        region.clock = Ticking(START_MS)
 
         async def hang(region: Region, job: Document) -> None:
             hangs.set()
             await asyncio.Event().wait()
 
-        async def count(region: Region, job: Document) -> None:
+        async def count(region: Region, job: Document) -> int | None:
             await count_down(region, job)
             if job["left"] == 1:
                 ended.set()
+            return None if rest_ms is None else region.clock.now_ms() + rest_ms
 
         await region.transact(lambda tx: long_jobs.put(tx, {"id": "0", "kind": "hang"}))
         runner = Runner(region, {"count": count, "hang": hang})

@@ -447,3 +447,32 @@ def test_a_stream_that_stays_away_is_one_fault(
     asyncio.run(scenario())
     said = [record.message for record in caplog.records if record.name == health.__name__]
     assert [text.partition(" (")[0] for text in said] == [health.DESTINATIONS.text, health.DESTINATIONS.over]
+
+
+def test_a_fault_is_over_here_when_another_process_sends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that lost the lease after a failure said for ever that changes cannot be sent."""
+    monkeypatch.setattr(destinations, "FOLLOW_S", 0)
+
+    async def scenario() -> None:
+        streams, holds = Recorded(), True
+
+        async def lease() -> bool:
+            return holds
+
+        world = await world_with(streams)
+        await enable(world)
+        monkeypatch.setattr(world.region.engine, "lease", lease)
+        await world.call("PutItem", TableName="Things", Item=item("a"))
+        streams.failures = 1
+        running = asyncio.create_task(world.runner.run())
+        async with asyncio.timeout(20):
+            while not world.region.health.status().problems:
+                await asyncio.sleep(0)
+            holds = False
+            while world.region.health.status().problems:
+                await asyncio.sleep(0)
+        await world.runner.stop()
+        await running
+        assert not streams.sent
+
+    asyncio.run(scenario())

@@ -149,7 +149,8 @@ class Runner:
                 if not self._running:
                     wake_ms = min((waits[job["id"]] for job in unfailed), default=None)
                     break
-                for id_, task in await self._ended():
+                pauses_ms = [waits[job["id"]] - now_ms for job in unfailed if job["id"] not in self._running]
+                for id_, task in await self._ended(min([LOOK_AGAIN_MS, *pauses_ms])):
                     if isinstance(error := task.exception(), Exception):
                         self._retries_ns[id_] = monotonic_ns() + RETRY_MS * 1_000_000
                         self._region.health.failing(JOBS, error)
@@ -157,12 +158,15 @@ class Runner:
                     else:
                         self._retries_ns.pop(id_, None)
                         waits[id_] = now_ms if (next_ms := task.result()) is None else next_ms
+            else:
+                self._retries_ns.clear()  # another process may run the jobs
         return wake_ms, failed
 
-    async def _ended(self) -> list[tuple[str, asyncio.Task[int | None]]]:
-        """The steps that have ended. Waits for one, or until there may be another job."""
+    async def _ended(self, wait_ms: int) -> list[tuple[str, asyncio.Task[int | None]]]:
+        """The steps that have ended. Waits for one, until there may be another job, or until the time is over."""
         woken = asyncio.ensure_future(self._woken.wait())
-        await asyncio.wait({woken, *self._running.values()}, return_when=asyncio.FIRST_COMPLETED)
+        running = self._running.values()
+        await asyncio.wait({woken, *running}, timeout=wait_ms / 1000, return_when=asyncio.FIRST_COMPLETED)
         woken.cancel()
         if not self._stopping:
             self._woken.clear()

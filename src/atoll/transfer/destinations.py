@@ -100,6 +100,8 @@ class Sender:
             try:
                 if await self._region.engine.lease():
                     await self._begin(self._resting)
+                else:
+                    self._failing.clear()  # another process sends
                 if not self._failing:
                     health.resolve(DESTINATIONS)
             except Exception as error:
