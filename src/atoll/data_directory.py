@@ -28,7 +28,7 @@ from atoll.storage.engine import Corrupt, Engine, Full, Locked, NoFiles
 from atoll.storage.locks import FileLock
 from atoll.storage.reserve import Reserve
 from atoll.storage.sqlite import FILE_NAME, SQLiteEngine
-from atoll.storage.sqlitefile import FORMAT_VERSION, identity
+from atoll.storage.sqlitefile import FORMAT_VERSION, identity, log_of
 
 # Region names in AWS's form, and two that users of DynamoDB Local often choose. Each is the name of a directory.
 REGION_NAME = re.compile(r"local|localhost|(?=.{,63}$)[a-z]{2,}(-[a-z0-9]+)+")
@@ -46,8 +46,8 @@ class DataDirectory:
         """Raises Corrupt while `atoll restore` or `atoll store copy` has not written all of the directory."""
         if (path / MARKER).exists():
             raise Corrupt(
-                f"{path} is not complete: run the `atoll restore` or `atoll store copy` again that was ended, or empty"
-                " it"
+                f"{path} is incomplete: run the interrupted `atoll restore` or `atoll store copy` again, or empty the"
+                " directory"
             )
         self._path = path
         self._account = account
@@ -153,19 +153,20 @@ def warn_of_readers(path: Path) -> None:
 
 
 class StoreFile:
-    """Looks at the file of an open store: whether it still exists, and whether the disk has room."""
+    """Looks at the files of an open store: whether they still exist, and whether the disk has room."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._opened = identity(path)
+        self._opened = {one: identity(one) for one in (path, log_of(path))}
 
     def look(self) -> dict[Problem, str]:
         try:
             room = os.statvfs(self._path)
         except OSError as error:
             return {GONE: str(error)}
-        if identity(self._path) != self._opened:
-            return {GONE: f"{self._path} is another file"}
+        for path, opened in self._opened.items():
+            if identity(path) != opened:
+                return {GONE: f"{path} was removed or replaced"}
         free = room.f_bavail * room.f_frsize
         return {LITTLE_ROOM: f"{free} bytes are free at {self._path}"} if free < LITTLE_ROOM_BYTES else {}
 

@@ -22,6 +22,7 @@ from atoll.cli import main
 from atoll.clock import ManualClock
 from atoll.config import Config
 from atoll.database import format as fmt
+from atoll.database.health import CHECKED
 from atoll.errors import ApiError
 from atoll.node import Node
 from atoll.storage.locks import FileLock
@@ -63,7 +64,7 @@ async def state(node: Node) -> Any:
     return (await admin.show_checks(node, {}))["regions"][REGION]
 
 
-def test_check_of_a_running_server(data: Path) -> None:
+def test_check_of_a_running_server(data: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def story(node: Node) -> None:
         assert await state(node) == {"state": "never", "report": None}
         started = await admin.start_check(node, {})
@@ -82,11 +83,19 @@ def test_check_of_a_running_server(data: Path) -> None:
         assert shown["report"]["counts"] == {"checksum": 1, "counter": 1}
         texts = [finding["text"] for finding in shown["report"]["findings"]]
         assert texts[0] == "a tally does not match its checksum"
+        assert node.region().health.status().problems == (CHECKED.text,)
+        assert node.region().health.writable
+        change(data, "UPDATE counters SET c = c - 1 WHERE kind = 1 AND k = ?", fmt.count_counter(1))
+        await admin.start_check(node, {})
+        await node._checks.wait()
+        assert node.region().health.status().problems == ()
 
     with_node(data, story)
+    found = f"{CHECKED.text} (1 checksum, 1 counter; GET /_atoll/store/check shows them)"
+    assert [record.message for record in caplog.records if record.levelno > logging.INFO] == [found, CHECKED.over]
 
 
-def test_writes_during_a_check_are_no_damage(data: Path) -> None:
+def test_writes_during_a_check_are_not_damage(data: Path) -> None:
     async def story(node: Node) -> None:
         rng = random.Random(5)
         await admin.start_check(node, {})
@@ -130,7 +139,7 @@ def test_stopping_the_server_ends_its_checks(data: Path) -> None:
     assert not (data / REGION / f"{FILE_NAME}-wal").exists()
 
 
-def test_failed_check_says_why(data: Path) -> None:
+def test_a_failed_check_has_a_reason(data: Path) -> None:
     directory = data / REGION
     (directory / FILE_NAME).write_bytes(b"no database" * 1000)
     assert "error" in online._checked(directory)
@@ -213,7 +222,7 @@ def test_start_after_an_unclean_end_logs_damage(data: Path, tmp_path: Path, capl
 
 
 @pytest.mark.parametrize("is_repaired", [False, True])
-def test_check_and_repair_of_what_a_killed_server_left(
+def test_check_and_repair_after_a_killed_server(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_repaired: bool
 ) -> None:
     """The check leaves the write-ahead log, which the next start expects. A repair moves it into the old file."""

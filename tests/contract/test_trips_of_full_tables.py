@@ -10,6 +10,7 @@ import pytest
 
 pytest.importorskip("numpy")
 
+from atoll.api.partiql.statement import execute_statement
 from atoll.capacity.buckets import LocalBuckets
 from atoll.capacity.key_ranges import KeyRanges
 from atoll.database import background
@@ -17,7 +18,21 @@ from atoll.database import format as fmt
 from atoll.database.region import Settings
 from atoll.storage.counting import CountingEngine
 from atoll.storage.memory import MemoryEngine
-from tests.contract.test_round_trips import MANY, NAMES, READ, WRITE, index, item, key, keys, table_of, types, update
+from tests.contract.test_round_trips import (
+    MANY,
+    NAMES,
+    READ,
+    WRITE,
+    Measured,
+    index,
+    item,
+    key,
+    keys,
+    table_of,
+    types,
+    update,
+)
+from tests.database.conftest import ManualRegion
 from tests.global_tables.conftest import EU, US, World
 
 VECTORS = {
@@ -163,3 +178,33 @@ def test_time_to_live_and_idle_work(full: Full) -> None:
     full.engine.trips = 0
     asyncio.run(background.run(full.region))
     assert full.engine.trips == 1
+
+
+KEYS_OF_STATEMENTS = {
+    "all": "pk IN ['p5', 'p1', 'p7', 'nothing'] AND sk IN [5, 1, 7, 9]",
+    "one sort key": "pk IN ['p5', 'p1', 'p7'] AND sk = 1",
+    "sorted": "pk IN ['p5', 'p1', 'p7'] AND sk >= 0 AND sk = 7 ORDER BY pk DESC, sk DESC",
+    "contradiction": "pk IN ['p5', 'p1'] AND sk > 5 AND sk = 5",
+}
+
+
+@pytest.mark.parametrize("name", KEYS_OF_STATEMENTS)
+def test_items_that_a_statement_names_by_their_keys_are_read_together(name: str) -> None:
+    """And in the same pages as on an engine that is not behind a network."""
+    near, far = ManualRegion(engine=MemoryEngine()), Measured()
+    for world in (near, far):
+        world.create(view=None)
+        for number in range(10):
+            world.put(f"p{number}", number, text={"S": "x" * 100_000 * (number % 4)})
+    statement = f"SELECT * FROM Things WHERE {KEYS_OF_STATEMENTS[name]}"
+    for limit in (1, 2, 10):
+        token: dict[str, str] = {}
+        while True:
+            body = {"Statement": statement, "Limit": limit, **token}
+            expected = near.call(execute_statement, **body)
+            assert far.call(execute_statement, **body) == expected
+            if "NextToken" not in expected:
+                break
+            token = {"NextToken": expected["NextToken"]}
+    if "sk =" in statement:
+        assert far.trips(execute_statement, Statement=statement) <= READ

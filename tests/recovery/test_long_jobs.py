@@ -80,14 +80,14 @@ def test_a_process_that_loses_the_lease_stops_after_the_step(monkeypatch: pytest
 
 
 class Ticking(ManualClock):
-    """A clock that goes on whenever it is read."""
+    """A clock that advances whenever it is read."""
 
     def now_ms(self) -> int:
         self.advance(1)
         return super().now_ms()
 
 
-def test_a_wait_that_ends_while_the_jobs_are_looked_at_is_not_forgotten() -> None:
+def test_a_wait_that_ends_while_jobs_are_read_is_not_forgotten() -> None:
     """A runner that is alone would not look again before something woke it."""
 
     async def scenario() -> None:
@@ -110,7 +110,7 @@ def test_a_wait_that_ends_while_the_jobs_are_looked_at_is_not_forgotten() -> Non
     asyncio.run(asyncio.wait_for(scenario(), 10))
 
 
-def test_a_job_that_fails_holds_up_no_other_that_rests() -> None:
+def test_a_failing_job_delays_no_other_job() -> None:
     async def scenario() -> None:
         region, ended, attempts = new_region(), asyncio.Event(), 0
 
@@ -135,3 +135,34 @@ def test_a_job_that_fails_holds_up_no_other_that_rests() -> None:
         assert attempts == 1
 
     asyncio.run(asyncio.wait_for(scenario(), long_jobs.RETRY_MS / 1000))
+
+
+def test_a_job_that_hangs_holds_up_neither_others_nor_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An export to a bucket that did not answer held up all backups and restores of the region, and the end of the
+    server, for minutes."""
+    monkeypatch.setattr(long_jobs, "STOP_S", 0.01)
+
+    async def scenario() -> None:
+        region, hangs, ended = new_region(), asyncio.Event(), asyncio.Event()
+
+        async def hang(region: Region, job: Document) -> None:
+            hangs.set()
+            await asyncio.Event().wait()
+
+        async def count(region: Region, job: Document) -> None:
+            await count_down(region, job)
+            if job["left"] == 1:
+                ended.set()
+
+        await region.transact(lambda tx: long_jobs.put(tx, {"id": "0", "kind": "hang"}))
+        runner = Runner(region, {"count": count, "hang": hang})
+        running = asyncio.create_task(runner.run())
+        await hangs.wait()
+        await region.transact(lambda tx: long_jobs.put(tx, JOB))
+        runner.wake()
+        await ended.wait()
+        await runner.stop()
+        await running
+        assert [job["kind"] for job in await region.read(long_jobs.listed)] == ["hang"]
+
+    asyncio.run(asyncio.wait_for(scenario(), 20))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pytest
 
 from atoll.storage import sqlite
 from atoll.storage.acknowledged import Acknowledged
-from atoll.storage.engine import Corrupt, Transaction
+from atoll.storage.engine import Corrupt, Full, Gone, Transaction
 from atoll.storage.locks import FileLock
 from atoll.storage.sqlite import SQLiteEngine
 
@@ -84,7 +86,7 @@ def test_damaged_frame_is_reported_with_the_lost_commits(tmp_path: Path, frame: 
     keys(store)
 
 
-def test_torn_end_of_a_commit_that_was_not_acknowledged_is_no_damage(tmp_path: Path) -> None:
+def test_the_torn_end_of_an_unacknowledged_commit_is_not_damage(tmp_path: Path) -> None:
     store = killed(tmp_path)
     log = wal(store).read_bytes()
     wal(store).write_bytes(log + log[HEADER : HEADER + FRAME // 2])
@@ -123,14 +125,14 @@ def test_missing_or_empty_file_is_named(tmp_path: Path, spoil: Callable[[Path], 
         keys(store)
 
 
-def test_log_that_began_anew_after_a_checkpoint_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_restarted_after_a_checkpoint_is_not_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("atoll.storage.checkpoints.CHECKPOINT_PAGES", 10)
     store = killed(tmp_path, commits=200)
     assert frames(store) < 400
     assert keys(store) == 200
 
 
-def test_mark_follows_a_log_that_began_anew(tmp_path: Path) -> None:
+def test_the_mark_follows_a_restarted_log(tmp_path: Path) -> None:
     """The new log may be longer than the old one at once, and another worker may have begun it."""
     log = tmp_path / "log"
     mark = Acknowledged(tmp_path, log)
@@ -143,8 +145,95 @@ def test_mark_follows_a_log_that_began_anew(tmp_path: Path) -> None:
     assert mark.read() == (b"new salt", 9)
     log.write_bytes(bytes(16) + b"newest s" + bytes(8))
     assert mark.follow()
-    assert mark.read() == (bytes(8), 0)
+    assert mark.read() == (b"cleared\0", 0)
     mark.close()
+
+
+def test_mark_of_a_log_that_was_cut_stays(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    mark = Acknowledged(tmp_path, log)
+    log.write_bytes(bytes(16) + b"old salt" + bytes(8))
+    mark.move(5)
+    log.write_bytes(bytes(20))
+    assert not mark.follow()
+    assert mark.read() == (b"old salt", 5)
+    mark.close()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("spoil", [Path.unlink, lambda path: path.write_bytes(b"")])
+def test_missing_or_empty_file_of_a_closed_store_is_named(
+    tmp_path: Path, spoil: Callable[[Path], None], workers: int
+) -> None:
+    """It was taken for a new store."""
+
+    async def scenario(*, serves: bool = False) -> None:
+        engine = SQLiteEngine.open(tmp_path, workers=workers, on_damage="serve" if serves else "stop")
+        await engine.transact(lambda tx: tx.put(b"k", b"v"))
+        await engine.close()
+
+    asyncio.run(scenario())
+    assert not wal(tmp_path).exists()
+    spoil(tmp_path / "atoll.db")
+    with pytest.raises(Corrupt, match=r"atoll\.db is (missing|empty), but the store has commits"):
+        asyncio.run(scenario())
+    asyncio.run(scenario(serves=True))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_log_that_was_cut_while_it_was_open_is_reported_after_a_clean_end(tmp_path: Path, workers: int) -> None:
+    """A write that failed cleared the mark, and so did the end, though not all of the log was in the file."""
+
+    async def scenario() -> None:
+        engine = SQLiteEngine.open(tmp_path, workers=workers)
+        for number in range(20):
+            await engine.transact(partial(put, number))
+        os.truncate(wal(tmp_path), 0)
+        with suppress(Full):
+            await engine.transact(partial(put, 20))
+        await engine.close()
+
+    asyncio.run(scenario())
+    with pytest.raises(Corrupt, match=r"atoll\.db(-wal is empty, but it held|: database disk image is malformed)"):
+        keys(tmp_path)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_log_of_a_damaged_file_is_kept(tmp_path: Path, workers: int) -> None:
+    keys(tmp_path)
+
+    async def scenario() -> None:
+        engine = SQLiteEngine.open(tmp_path, workers=workers)
+        await engine.transact(partial(put, 1))
+        with (tmp_path / "atoll.db").open("r+b") as file:
+            file.write(bytes(file.seek(0, os.SEEK_END) - file.seek(4096)))
+        with pytest.raises(Corrupt):
+            await engine.read(lambda s: s.number(b"n"))
+        await engine.close()
+
+    asyncio.run(scenario())
+    assert frames(tmp_path) > 0
+    (tmp_path / "atoll.db").unlink()
+    with pytest.raises(Corrupt, match=r"atoll\.db is missing"):
+        keys(tmp_path)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_log_that_was_removed_while_it_was_open_stops_writes_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    monkeypatch.setattr(sqlite, "LOOK_SECONDS", -1)
+
+    async def scenario() -> None:
+        engine = SQLiteEngine.open(tmp_path, workers=workers)
+        await engine.transact(lambda tx: tx.put(b"k", b"v"))
+        wal(tmp_path).unlink()
+        with pytest.raises(Gone, match=r"atoll\.db-wal was removed or replaced"):
+            await engine.transact(lambda tx: tx.put(b"k2", b"v"))
+        await engine.close()
+
+    asyncio.run(scenario())
+    assert keys(tmp_path) == 1
 
 
 @pytest.mark.parametrize("step", ["sync_again", "FileLock"])
@@ -178,7 +267,7 @@ def test_relaxed_durability_promises_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("replaced", [False, True])
-def test_store_whose_directory_is_gone_acknowledges_nothing(
+def test_a_store_without_its_directory_acknowledges_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replaced: bool, workers: int
 ) -> None:
     monkeypatch.setattr(sqlite, "LOOK_SECONDS", -1)

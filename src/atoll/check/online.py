@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
@@ -30,6 +30,7 @@ from atoll.check.findings import Context, Finding
 from atoll.check.report import Report
 from atoll.check.sections import Section
 from atoll.clock import SystemClock
+from atoll.database.health import CHECKED
 from atoll.database.region import Region
 from atoll.storage.engine import Corrupt, Snapshot
 from atoll.storage.locks import FileLock
@@ -56,15 +57,16 @@ class Checks:
 
     async def start(self, regions: Iterable[Region], directory_of: Callable[[str], Path | None]) -> None:
         """Start a check of each region's store, unless one runs already."""
-        directories = []
+        stores = dict[Path, Region]()
         for region in regions:
             directory = directory_of(region.name)
             if directory is None:
                 self._in_memory[region.name] = await _check_in_memory(region)
+                _show(region, self._in_memory[region.name])
             elif not is_running(directory):
-                directories.append(directory)
-        if directories:
-            await self._spawn(directories)
+                stores[directory] = region
+        if stores:
+            await self._spawn(stores)
 
     def state(self, region: str, directory: Path | None) -> State:
         if directory is None:
@@ -82,21 +84,34 @@ class Checks:
                 process.terminate()
         await self.wait()
 
-    async def _spawn(self, directories: Sequence[Path]) -> None:
+    async def _spawn(self, stores: Mapping[Path, Region]) -> None:
         """Start the process; return when it has begun."""
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "atoll.check", *map(str, directories), stdout=asyncio.subprocess.PIPE
+            sys.executable, "-m", "atoll.check", *map(str, stores), stdout=asyncio.subprocess.PIPE
         )
         self._processes.add(process)
         assert process.stdout is not None
         await process.stdout.readline()
-        waiting = asyncio.create_task(self._wait(process))
+        waiting = asyncio.create_task(self._wait(process, stores))
         self._waits.add(waiting)
         waiting.add_done_callback(self._waits.discard)
 
-    async def _wait(self, process: asyncio.subprocess.Process) -> None:
+    async def _wait(self, process: asyncio.subprocess.Process, stores: Mapping[Path, Region]) -> None:
         await process.wait()
         self._processes.discard(process)
+        for directory, region in stores.items():
+            _show(region, state_of(directory))
+
+
+def _show(region: Region, state: State) -> None:
+    """Show in the region's health, and so in the log, whether its check has found damage."""
+    if state["state"] == DONE:
+        report = state["report"]
+        if report["clean"]:
+            region.health.resolve(CHECKED)
+        else:
+            kinds = ", ".join(f"{count} {kind}" for kind, count in report["counts"].items())
+            region.health.report(CHECKED, f"{kinds}; GET /_atoll/store/check shows them", count=0)
 
 
 async def _check_in_memory(region: Region) -> State:

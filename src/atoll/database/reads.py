@@ -7,8 +7,9 @@ page of many small rows takes long to read, so `page` reads only a piece; the ca
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from atoll import limits
 from atoll.database import format as fmt
@@ -78,7 +79,32 @@ def get(snapshot: Snapshot, row_key: bytes) -> Row | None:
     return Row(stored) if stored is not None else None
 
 
-def get_many(snapshot: Snapshot, row_keys: list[bytes]) -> list[Row | None]:
+class Rows(Protocol):
+    """The part of a `Snapshot` that `page` needs."""
+
+    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]: ...
+
+    def scan(
+        self, start: bytes, end: bytes, *, reverse: bool = False, limit: int | None = None
+    ) -> Iterator[tuple[bytes, bytes]]: ...
+
+
+class Points:
+    """Ranges of at most one row each, whose key is the start of the range. Their rows are read together."""
+
+    def __init__(self, snapshot: Snapshot, ranges: Sequence[Range]) -> None:
+        self.get_many = snapshot.get_many
+        keys = [range_.start for range_ in ranges]
+        self._rows = dict(zip(keys, snapshot.get_many(keys), strict=True))
+
+    def scan(
+        self, start: bytes, end: bytes, *, reverse: bool = False, limit: int | None = None
+    ) -> Iterator[tuple[bytes, bytes]]:
+        row = self._rows.get(start) if start < end and limit != 0 else None
+        return iter(()) if row is None else iter([(start, row)])
+
+
+def get_many(snapshot: Rows, row_keys: list[bytes]) -> list[Row | None]:
     return [Row(stored) if stored is not None else None for stored in snapshot.get_many(row_keys)]
 
 
@@ -123,7 +149,7 @@ def segment_range(space: int, segment: int, total: int) -> Range:
 
 
 def page(
-    snapshot: Snapshot,
+    snapshot: Rows,
     table: Table,
     index: Index | None,
     range_: Range,

@@ -1,8 +1,8 @@
 """Run long work on whole tables, one step at a time. A *long job* (here: job) is a document; a step stores its progress
 together with its effects. (The jobs of `database.background` are different: they have no document.)
 
-So an interrupted job resumes at its last step. Only the process with the region's lease runs jobs. Jobs take turns, a
-step each, and requests run between two steps. Endless work runs concurrently, so neither waits for the other.
+So an interrupted job resumes at its last step. Only the process with the region's lease runs jobs. Steps of different
+jobs run concurrently, and so does endless work: a bucket that does not answer holds up only its own job.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ _log = logging.getLogger(__name__)
 KIND = "job"
 LOOK_AGAIN_MS = 2_000
 RETRY_MS = 5_000
+STOP_S = 3.0
+"""How long a stopping server waits for steps."""
 
 Document = dict[str, Any]
 """The document of a job: the members `id` and `kind`, and those of its kind."""
@@ -79,6 +81,8 @@ class Runner:
         self._alone = alone
         self._woken = asyncio.Event()
         self._passing = asyncio.Lock()
+        self._running: dict[str, asyncio.Task[int | None]] = {}
+        """The steps that run, by job."""
         self._retries_ns: dict[str, int] = {}
         """When jobs that failed may run again. The others go on meanwhile."""
         self._stopping = False
@@ -139,20 +143,33 @@ class Runner:
                 unfailed = [job for id_, job in jobs.items() if self._retries_ns.get(id_, now_ns) <= now_ns]
                 ready = [job for job in unfailed if waits.get(job["id"], now_ms) <= now_ms]
                 for job in ready:
-                    try:
-                        next_ms = await self._steps[job["kind"]](self._region, job)
-                    except Exception as error:
-                        self._retries_ns[job["id"]] = monotonic_ns() + RETRY_MS * 1_000_000
+                    if job["id"] not in self._running:
+                        step = self._steps[job["kind"]](self._region, job)
+                        self._running[job["id"]] = asyncio.ensure_future(step)
+                if not self._running:
+                    wake_ms = min((waits[job["id"]] for job in unfailed), default=None)
+                    break
+                for id_, task in await self._ended():
+                    if isinstance(error := task.exception(), Exception):
+                        self._retries_ns[id_] = monotonic_ns() + RETRY_MS * 1_000_000
                         self._region.health.failing(JOBS, error)
                         failed.append(error)
                     else:
-                        self._retries_ns.pop(job["id"], None)
-                        waits[job["id"]] = now_ms if next_ms is None else next_ms
-                    await asyncio.sleep(0)
-                if not ready:
-                    wake_ms = min((waits[job["id"]] for job in unfailed), default=None)
-                    break
+                        self._retries_ns.pop(id_, None)
+                        waits[id_] = now_ms if (next_ms := task.result()) is None else next_ms
         return wake_ms, failed
+
+    async def _ended(self) -> list[tuple[str, asyncio.Task[int | None]]]:
+        """The steps that have ended. Waits for one, or until there may be another job."""
+        woken = asyncio.ensure_future(self._woken.wait())
+        await asyncio.wait({woken, *self._running.values()}, return_when=asyncio.FIRST_COMPLETED)
+        woken.cancel()
+        if not self._stopping:
+            self._woken.clear()
+        ended = [(id_, task) for id_, task in self._running.items() if task.done()]
+        for id_, _ in ended:
+            del self._running[id_]
+        return ended
 
     async def is_busy(self) -> bool:
         return (self._endless is not None and self._endless.is_active) or bool(await self._region.read(listed))
@@ -163,4 +180,9 @@ class Runner:
         if self._endless is not None:
             await self._endless.stop()
         async with self._passing:
-            pass
+            tasks = list(self._running.values())
+            if tasks:
+                await asyncio.wait(tasks, timeout=STOP_S)
+            for task in tasks:
+                task.cancel()  # as if the process were killed
+            await asyncio.gather(*tasks, return_exceptions=True)

@@ -5,7 +5,8 @@ the torn end of a commit that was never acknowledged. If the mark is beyond that
 
 The file `acknowledged` is 24 bytes in shared memory: the salts of the WAL (8 bytes, as in its header), the number of
 frames (8 bytes, big endian), and a CRC of both. The engine moves the mark after a commit is durable, so the mark never
-exceeds the durable frames. An engine that closes the store clears the mark before it removes the WAL.
+exceeds the durable frames. An engine that closes the store moves all frames to the file, clears the mark, and then
+removes the WAL. A mark that was cleared still tells that there is a store: its file must not be missing.
 
 The format of the WAL: https://www.sqlite.org/fileformat2.html#the_write_ahead_log
 """
@@ -26,6 +27,7 @@ FILE_NAME = "acknowledged"
 
 _MARK = struct.Struct(">8sQQ")
 _NOTHING = (bytes(8), 0)
+_CLEARED = (b"cleared\0", 0)
 _WAL_HEADER_BYTES = 32
 _SALTS = slice(16, 24)
 _BIG_ENDIAN_MAGIC = 0x377F0683
@@ -58,20 +60,20 @@ class Acknowledged:
 
     def follow(self) -> bool:
         """Clear the mark if the WAL was restarted; returns whether it was. This must not wait: a later restart may
-        choose salts that seem older."""
-        frames = self.read()[1]
+        choose salts that seem older. A WAL that is unreadable or too short proves nothing."""
+        salts, frames = self.read()
         try:
-            same = self._salts() == self.read()[0]
-        except OSError:  # an unreadable WAL proves nothing
-            same = False
-        if frames and not same:
-            self._write(*_NOTHING)
-            return True
-        return False
+            found = self._salts()
+        except OSError:
+            return False
+        if not frames or found == salts or len(found) < len(salts):
+            return False
+        self._write(*_CLEARED)
+        return True
 
     def clear(self) -> None:
         """Clear the mark, before the WAL is removed."""
-        self._write(*_NOTHING)
+        self._write(*_CLEARED)
         self._map.flush()
 
     def try_to_clear(self) -> bool:
@@ -115,9 +117,11 @@ def check(database: Path, wal: Path, mark: tuple[bytes, int]) -> None:
     them."""
     salts, frames = mark
     has_wal = wal.exists() and wal.stat().st_size > 0
-    if not (database.exists() and database.stat().st_size > 0) and (has_wal or frames):
+    if not (database.exists() and database.stat().st_size > 0) and (has_wal or mark != _NOTHING):
         state = "is empty" if database.exists() else "is missing"
-        raise Corrupt(f"{database} {state}, but the store has commits: restore the file from a backup")
+        raise Corrupt(
+            f"{database} {state}, but the store has commits: restore the file from a backup, or remove the directory"
+        )
     if not frames:
         return
     if not has_wal:

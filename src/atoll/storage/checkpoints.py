@@ -1,4 +1,4 @@
-"""Checkpoint the SQLite engine's WAL in small steps, in a thread, while commits go on.
+"""Checkpoint the SQLite engine's WAL in small steps, in a thread, while commits continue.
 
 SQLite syncs the file and restarts the WAL only when every page is checkpointed, which never happens under constant
 load. So Atoll syncs the file itself, then checkpoints the pages that were added meanwhile. When few pages remain (or
@@ -58,6 +58,15 @@ class Checkpoints:
 
     def close(self) -> None:
         self._thread.shutdown()
+
+    def finish(self) -> bool:
+        """Checkpoint after `close`. Returns whether all pages of the WAL are in the file."""
+        try:
+            pages, done = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        except apsw.Error as error:
+            _log.warning("the log is kept for the next start, because it was not checkpointed: %s", error)
+            return False
+        return pages == done
 
     def _beside(self) -> int:
         done = self._give_back()

@@ -178,7 +178,8 @@ class Engine(Protocol):
 
     async def lease(self) -> bool:
         """Whether this process may run the background work for now. At most one process of a store holds the lease. A
-        process keeps the lease by calling this at least every second, and loses it when it dies or stops calling."""
+        process keeps the lease by calling this at least every second. It loses it when it dies, and may lose it when it
+        stops calling: a lock of a file stays, a row in PostgreSQL expires."""
 
     async def size(self) -> Size | None:
         """The size of the store; None if it is not on a disk."""

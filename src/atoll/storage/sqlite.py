@@ -47,7 +47,7 @@ from atoll.storage.pending import ONLY_DELETIONS, Pending
 from atoll.storage.reserve import Reserve
 from atoll.storage.shared_read import SharedReadTransaction
 from atoll.storage.shrinking import Idle, Step, excess_pages, file_sizes
-from atoll.storage.sqlitefile import Rows, connect, fault, identity, is_failed_sync
+from atoll.storage.sqlitefile import Rows, connect, fault, identity, is_failed_sync, log_of
 
 FILE_NAME = "atoll.db"
 
@@ -91,7 +91,8 @@ class SQLiteEngine:
                 turn.acquire()
                 commits = CommitSequence(directory / "moment")
                 opened.callback(commits.close)
-            database, log = directory / FILE_NAME, directory / f"{FILE_NAME}-wal"
+            database = directory / FILE_NAME
+            log = log_of(database)
             mark = Acknowledged(directory, log)
             opened.callback(mark.close)
             damage = acknowledged.damage_of(database, log, mark.read(), serves=on_damage == "serve")
@@ -135,7 +136,8 @@ class SQLiteEngine:
         self._mark, self._path = mark, path
         self.moves_mark = True
         self._frames = 0
-        self._identity = identity(path)
+        self._log = log_of(path)
+        self._identity, self._log_identity = identity(path), identity(self._log)
         self._looked = 0.0
         self.serves_damage = False
         """Whether a damaged store goes on taking writes."""
@@ -172,7 +174,7 @@ class SQLiteEngine:
         if self._broken:
             raise type(self._broken)(str(self._broken))
         if self.damage and not self.serves_damage:
-            raise Corrupt(f"the store takes no writes, because it is damaged: {self.damage}")
+            raise Corrupt(f"the store refuses writes, because it is damaged: {self.damage}")
         pending = Pending(fn, self._loop.create_future())
         self._enqueue(pending)
         await pending.future
@@ -183,7 +185,7 @@ class SQLiteEngine:
 
     async def size(self) -> Size | None:
         total, unused = await self.read(file_sizes)
-        return Size(total, unused, self._path.with_name(f"{FILE_NAME}-wal").stat().st_size)
+        return Size(total, unused, self._log.stat().st_size)
 
     async def give_back(self) -> bool:
         if self._closed or self._busy or self._broken or self.damage or not self._idle.is_long(self._loop.time()):
@@ -239,7 +241,8 @@ class SQLiteEngine:
         self._reader.drop()
         self._committer.shutdown()
         self._checkpoints.close()
-        ends = not self._broken and (self._turn is None or self._owner.try_acquire()) and self._mark.try_to_clear()
+        ends = self._is_whole() and (self._turn is None or self._owner.try_acquire())
+        ends = ends and self._checkpoints.finish() and self._mark.try_to_clear()
         self._mark.close()
         for connection in self._connections:
             # Closing the last connection checkpoints and removes the WAL.
@@ -252,6 +255,11 @@ class SQLiteEngine:
         if self._turn and self._commits:
             self._turn.close()
             self._commits.close()
+
+    def _is_whole(self) -> bool:
+        """Whether the log may be moved to the file: both are intact, or only the log has lost its name."""
+        is_fault = self._broken and not isinstance(self._broken, Gone)
+        return not is_fault and not self.damage and identity(self._path) == self._identity
 
     # One batch: gather, take the turn, run, commit, answer.
 
@@ -387,10 +395,10 @@ class SQLiteEngine:
         if now - self._looked > LOOK_SECONDS:
             self._looked = now
             self._only_deletions = self.reserve is not None and not self.reserve.has_room(self._writer.free_bytes)
-            if identity(self._path) != self._identity:
-                self._break(Gone(f"{self._path} was removed or replaced; restart the server"))
-                assert self._broken
-                raise self._broken
+            for path, opened in ((self._path, self._identity), (self._log, self._log_identity)):
+                if identity(path) != opened:
+                    self._break(gone := Gone(f"{path} was removed or replaced; restart the server"))
+                    raise gone
 
     def _note_full(self, error: BaseException) -> None:
         if isinstance(error, apsw.FullError) and self.reserve is not None:
@@ -409,7 +417,7 @@ class SQLiteEngine:
         self._break(Corrupt(f"the log could not be synced ({error}); restart the server when the disk works again"))
 
     def _break(self, error: Corrupt) -> None:
-        _log.error("the store takes no more writes: %s", error)
+        _log.error("the store refuses further writes: %s", error)
         self._broken = error
 
     def _pass_turn(self) -> None:

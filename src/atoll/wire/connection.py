@@ -46,6 +46,9 @@ class Owner(Limits, Protocol):
     draining: bool
     call_soon: Callable[[Callable[[], None]], object]
 
+    def may_parse(self) -> bool:
+        """Whether another piece of input may be parsed in this turn."""
+
     def later(self, work: Callable[[], None]) -> None:
         """Run a slice of a request's work in a later turn."""
 
@@ -70,7 +73,8 @@ class Connection(Incoming):
         "_queue",
         "_reading",
         "_receiving",
-        "_resting",
+        "_rest",
+        "_rest_due",
         "_running",
         "_server",
         "_share",
@@ -99,8 +103,9 @@ class Connection(Incoming):
         self._reading = True
         self._writable = True
         self._held_back = False
-        self._resting = False
-        """Whether reading continues in the next turn, because a body of many chunks takes long to read."""
+        self._rest = b""
+        """What has arrived and is parsed later: thousands of requests, or of chunks, may arrive together."""
+        self._rest_due = False
         self.held = 0
         self.unread = 0
         self._share = ""
@@ -125,7 +130,7 @@ class Connection(Incoming):
         self._transport = None
         self._queue.clear()
         self._out.clear()
-        self._request, self._body, self.unread = None, b"", 0
+        self._request, self._body, self._rest, self.unread = None, b"", b"", 0
         self._account()
         del self._parser  # it refers to this connection
         self._server.closed(self)
@@ -136,18 +141,53 @@ class Connection(Incoming):
         server = self._server
         self._turn = server.turn_requests
         self._receiving = True
-        self._feed(data)
+        if len(data) > SMALL_BYTES or self._rest:
+            self._rest += data
+            if not self._rest_due:
+                self._feed_rest(is_due=False)
+        else:
+            self._feed(data)
         self._receiving = False
         if self._large or self.held or self._queue or len(self._body) > SMALL_BYTES:
             self._account()
-            if self._large and self._request is not None and b"transfer-encoding" in self._request.headers:
-                self._resting = True
-                self._server.call_soon(self._read_on)
             self._run_queue()
         if self._out:
             server.flush_soon(self)
         elif self._ending:
             self.flush()
+
+    def _feed_rest(self, *, is_due: bool) -> None:
+        """Parse what has arrived, in pieces: until many requests wait, or all connections have used up this turn. The
+        rest of a body whose length is known is one piece, and takes no time."""
+        rest, at, server = self._rest, 0, self._server
+        self._rest_due = True
+        while at < len(rest) and not self._ending and len(self._queue) < QUEUED_REQUESTS:
+            size = self._missing
+            if size < SMALL_BYTES:
+                if not server.may_parse() and not (is_due and at == 0):
+                    break
+                size = SMALL_BYTES
+            self._feed(rest[at : at + size])
+            at += size
+        self._rest_due = False
+        self._rest = rest[at:]
+        self._large = True
+
+    @property
+    def _missing(self) -> int:
+        """How much of the body has yet to arrive, if that is known."""
+        request = self._request
+        return 0 if request is None else int(request.headers.get(b"content-length", b"0")) - len(self._body)
+
+    def _read_on(self) -> None:
+        self._rest_due = False
+        if self._transport is not None and not self._ending:
+            self._receiving = True
+            self._feed_rest(is_due=True)
+            self._receiving = False
+            self._account()
+            self._run_queue()
+            self._flush_soon()
 
     def eof_received(self) -> bool:
         """Keep a half-closed connection open while answers are pending, if the transport supports it."""
@@ -286,13 +326,13 @@ class Connection(Incoming):
             else:
                 transport.close()
 
-    def _read_on(self) -> None:
-        self._resting = False
-        self._adjust_reading()
-
     def _adjust_reading(self) -> None:
-        waits = self._held_back or self._resting
-        reading = self._writable and len(self._queue) < QUEUED_REQUESTS and not waits
+        reading = self._writable and len(self._queue) < QUEUED_REQUESTS and not self._held_back
+        if self._rest:
+            if reading and not self._rest_due:
+                self._rest_due = True
+                self._server.later(self._read_on)
+            reading = False
         if reading is self._reading or self._transport is None or self._transport.is_closing():
             return
         self._reading = reading
@@ -305,10 +345,12 @@ class Connection(Incoming):
 
     def _account(self) -> None:
         """Count the bytes of bodies and unread answers that this connection holds."""
-        held = self.unread + len(self._body) + sum(len(request.body) for request in self._queue)
+        if self._ending:  # later input is ignored
+            self._rest = b""
+        held = self.unread + len(self._body) + len(self._rest) + sum(len(request.body) for request in self._queue)
         if self._running is not None:
             held += len(self._running.body)
-        self._server.memory.hold(self, held, receiving=bool(self._body))
+        self._server.memory.hold(self, held, receiving=bool(self._body or self._rest))
 
     def hold_back(self, back: bool) -> None:
         if back is not self._held_back:
@@ -341,7 +383,7 @@ class Connection(Incoming):
         """Whether the connection is between two requests, and has been for a tick at least."""
         return (
             self._tick < self._server.tick - 1 and self._running is None and not self._queue and not self._ending
-            and self._headers is None and self._request is None and self._writable and not self._out
+            and self._headers is None and self._request is None and self._writable and not self._out and not self._rest
         )  # fmt: skip
 
     @property

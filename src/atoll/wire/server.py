@@ -25,6 +25,8 @@ RATE_MS = 20_000
 LEAST_RATE = 8 * 1024
 """The minimum rate of a transfer in bytes a second, on average over RATE_MS."""
 TURN_REQUESTS = 32
+TURN_PIECES = 16
+"""Pieces of input, from all connections together."""
 TURN_ACCEPTS = 64
 """asyncio accepts as many connections in a turn as its backlog is long."""
 BACKLOG = 1024
@@ -70,6 +72,7 @@ class Server:
         self.call_soon: Callable[[Callable[[], None]], object]
         """The event loop's `call_soon`, set by `listen`."""
         self._to_flush: list[Connection] = []
+        self._pieces = 0
         self._later: deque[Callable[[], None]] = deque()
         self._later_due = False
 
@@ -143,6 +146,15 @@ class Server:
         self._refused.discard(connection)
         if not self.connections:
             self._gone.set()
+
+    def may_parse(self) -> bool:
+        if not self._pieces:
+            self.call_soon(self._begin_pieces)
+        self._pieces += 1
+        return self._pieces <= TURN_PIECES
+
+    def _begin_pieces(self) -> None:
+        self._pieces = 0
 
     def later(self, work: Callable[[], None]) -> None:
         """Queue a slice of a request's work, so that each turn of the event loop runs only few slices."""

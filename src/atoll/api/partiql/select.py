@@ -22,7 +22,7 @@ from atoll.api.large import of_json
 from atoll.api.queries import ReadTarget
 from atoll.aside import aside
 from atoll.database import reads
-from atoll.database.reads import Page, Range
+from atoll.database.reads import Page, Points, Range, Rows
 from atoll.database.region import Region
 from atoll.database.rows import Row
 from atoll.database.schema import Index
@@ -78,6 +78,8 @@ class Selected:
     limit: int | None
     partitions: Sequence[bytes] | None = None
     """Where the partitions end; only for a scan."""
+    has_points: bool = False
+    """Whether each range is a single item."""
     page: Page = field(default_factory=Page)
     """The sum over all ranges."""
     position: Position | None = None
@@ -91,12 +93,15 @@ class Selected:
         assert at is not None
         found, within, range_ = Page(), at.within, at.range_
         end = min(len(self.ranges), at.part + PIECE_RANGES)
+        rows: Rows = snapshot
+        if self.has_points and snapshot.is_remote:
+            rows = Points(snapshot, self.ranges[at.part : end])
         for part in range(at.part, end):
             if part > at.part:
                 within, range_ = Page(), self.ranges[part]
             scanned = self.page.scanned + found.scanned - within.scanned
             page = reads.page(
-                snapshot,
+                rows,
                 self.target.table,
                 self.target.index,
                 range_,
@@ -149,7 +154,8 @@ def select(
         filter_ = _filter_of_index(target, target.index, selecting.where, filter_)
     ranges, reverse = _ranges(target, access, selecting.order)
     partitions = target.table.partition_ends(target.space) if access.partitions is None else None
-    found = Selected(target, selecting.columns, filter_, fetch, ranges, reverse, limit, partitions)
+    has_points = target.index is None and len(ranges) > 1 and _is_whole_key(target, access)
+    found = Selected(target, selecting.columns, filter_, fetch, ranges, reverse, limit, partitions, has_points)
     first = position.part if position is not None else 0
     if first < len(ranges):
         range_ = ranges[first]
@@ -228,6 +234,13 @@ def _narrowest(
         return sort
     ranges = [(_range(target, partitions[0], (one,)), one) for one in sort]
     return max(ranges, key=lambda pair: pair[0].start)[1], min(ranges, key=lambda pair: pair[0].end)[1]
+
+
+def _is_whole_key(target: ReadTarget, access: Access) -> bool:
+    """Whether each range of the access is one primary key."""
+    sort = len(target.keys.sort)
+    equal = [one for one in access.sort if one.operator is None and len(one.sort) == sort]
+    return access.partitions is not None and (not sort or bool(equal))
 
 
 def _start_of(range_: Range) -> bytes:
