@@ -25,7 +25,9 @@ class Outage(logging.Filter):
         if not self.lasts:
             self.lasts = True
             _log.warning(
-                "%s are not exported, which is not logged again until they are: %s", self._kind, record.getMessage()
+                "%s are not exported, which is not logged again until they are: %.1000s",
+                self._kind,
+                record.getMessage(),
             )
         return False
 
