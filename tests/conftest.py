@@ -1,4 +1,4 @@
-"""For all tests: Hypothesis does not judge how fast a machine is, which may be busy with something else. Ctrl-C ends
+"""For all tests: Hypothesis has no deadlines, since the machine may be busy with other work. Ctrl-C ends
 processes that tests start, even where a shell ignores it, as for its jobs in the background.
 
 Makes `engines` importable.

@@ -1,4 +1,4 @@
-"""The engine under the tests that need none in particular: `ATOLL_TEST_ENGINE` is memory, hostile or postgresql.
+"""The engine of tests that need no particular one: `ATOLL_TEST_ENGINE` is memory, hostile or postgresql.
 
 `ATOLL_SEED` is the seed of the hostile one.
 """
@@ -46,7 +46,7 @@ def finish(call: Coroutine[Any, Any, Any]) -> Any:
 
 
 def findings(region: Region) -> list[Finding]:
-    """What a check of the region's store in memory finds."""
+    """The findings of a check of the region's store in memory."""
     engine = region.engine
     if isinstance(engine, postgres.LateEngine):
         engine = engine.as_memory()

@@ -56,7 +56,7 @@ def test_a_long_piece_lets_those_of_others_run(work: Work) -> None:
     assert work.run() == ["A0", "b", "A1", "c", "A2", "b", "a", "a"]
 
 
-def test_a_long_piece_within_another_one_lets_others_run_but_not_those_that_wait_for_it(work: Work) -> None:
+def test_a_nested_long_piece_lets_other_callers_run_but_not_its_waiters(work: Work) -> None:
     work.submit("a", partial(work.long, "A"))
     work.submit("b", partial(work.long, "B"))
     work.submit("a")

@@ -212,7 +212,7 @@ class TestLog:
 
 
 class TestServing:
-    def test_it_says_where_and_keeps_data_until_the_next_start(self, tmp_path: Path) -> None:
+    def test_it_reports_its_address_and_keeps_data_until_the_next_start(self, tmp_path: Path) -> None:
         with serving(tmp_path) as first:
             assert f"atoll {__version__} serves http://127.0.0.1:" in first.log[0]
             make_table(first.client())
@@ -338,9 +338,7 @@ class TestFunctions:
         assert len(told) == 1 and "No module named 'nowhere'" in told[0]
 
     @pytest.mark.parametrize("processes", [1, 2])
-    def test_one_that_is_still_loading_does_not_keep_the_server_from_its_end(
-        self, tmp_path: Path, processes: int
-    ) -> None:
+    def test_a_function_that_is_still_loading_does_not_block_the_stop(self, tmp_path: Path, processes: int) -> None:
         with self.serving(tmp_path, "slow:f", "--workers", str(processes), processes=processes) as running:
             assert running.stop() == 0
         assert "cannot be loaded" not in "".join(running.log)
@@ -442,7 +440,7 @@ class TestRefusals:
         assert main(["serve"]) == 2
         assert capsys.readouterr().err == 2 * "atoll: --auth must be none or sigv4 or iam or iam-log, not 'maybe'\n"
 
-    def test_a_typing_error_in_the_environment_does_not_turn_signatures_off(
+    def test_a_typing_error_in_the_environment_does_not_disable_signatures(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         """A parser does not check its defaults: ATOLL_AUTH=SigV4 was neither "none" nor "sigv4", and so it was

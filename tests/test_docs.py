@@ -1,4 +1,4 @@
-"""The documentation says what is there, and what it shows works."""
+"""The documentation is complete, and its examples work."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class TestConfiguration:
     PAGE = (ROOT / "docs" / "configuration.md").read_text()
     COMMANDS = (ROOT / "docs" / "command-line.md").read_text()
 
-    def test_every_option_of_the_server_stands_in_the_table_with_its_variable_and_default(self) -> None:
+    def test_the_table_has_every_server_option_with_its_variable_and_default(self) -> None:
         rows = OPTION_ROW.findall(self.PAGE)
         documented = {option: (variable, default) for option, variable, default in rows}
         assert len(documented) == len(rows), "an option stands in the table twice"
@@ -141,7 +141,7 @@ def anchors(text: str) -> set[str]:
 
 
 class TestExamples:
-    def test_the_first_program_prints_what_the_readme_says(self, tmp_path: Path) -> None:
+    def test_the_first_program_prints_the_output_in_the_readme(self, tmp_path: Path) -> None:
         (program,) = blocks("README.md", "python")
         (printed,) = blocks("README.md", "text")
         exports = dict(re.findall(r"export (\w+)=(\S+)", "".join(blocks("README.md", "sh"))))
@@ -163,7 +163,7 @@ class TestExamples:
         assert done.returncode == 0, done.stdout
         assert len(examples) == 8
 
-    def test_the_clock_and_streams_of_a_server_of_its_own_are_moved_as_shown(self) -> None:
+    def test_the_examples_move_the_clock_and_streams_of_a_separate_server(self) -> None:
         shown = "".join(blocks("docs/testing.md", "sh"))
         requests = re.findall(r"^curl localhost:8000/_atoll/(\S+)(?: -d '(.+?)')?", shown, re.MULTILINE)
         assert len(requests) == 8

@@ -1,4 +1,4 @@
-"""Health: what operators and probes see of faults, in answers and in the log."""
+"""Health: how faults appear to operators and probes, in answers and in the log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far a replica is behind, by notes of the primary's positions."""
+"""The lag of a replica, computed from recorded positions of the primary."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from atoll.storage.postgresql.cluster import Cluster
 from atoll.storage.postgresql.connection import Lost
 
 
-def test_a_replica_is_behind_by_the_age_of_what_it_lacks() -> None:
+def test_the_lag_of_a_replica_is_the_age_of_the_oldest_change_that_it_lacks() -> None:
     notes = Notes()
     assert notes.behind(5, 0) == 0
     for now, position in ((10, 100), (11, 100), (12, 200), (13, 300)):
@@ -30,7 +30,7 @@ def test_a_replica_is_behind_by_the_age_of_what_it_lacks() -> None:
     assert [notes.behind(20, position) for position in (99, 100, 199, 200, 300, 400)] == [10, 8, 8, 7, 0, 0]
 
 
-def test_a_new_primary_s_positions_begin_anew() -> None:
+def test_a_new_primary_s_positions_start_again() -> None:
     notes = Notes()
     notes.add(1, 500)
     notes.add(2, 400)

@@ -1,4 +1,4 @@
-"""The house rule: who may import whom."""
+"""The layers: the modules that each module may import."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def test_no_imports_go_in_a_circle() -> None:
 
 
 def test_every_module_is_used() -> None:
-    """A module that nothing imports, and that nobody starts, is dead. A command's module is imported by its name."""
+    """A module that nothing imports or starts is dead. A command's module is imported by its name."""
     used = set()
     for path in MODULES:
         for name in imports(path):

@@ -1,4 +1,4 @@
-"""The house rule: what fits on few screens can be read."""
+"""The lengths of modules and functions: short ones can be read."""
 
 from __future__ import annotations
 

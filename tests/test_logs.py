@@ -1,4 +1,4 @@
-"""The log: its records, in both forms, and what may come with every request."""
+"""The log: its records, in both forms, and the fields of each request."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class TestForms:
 
 
 class TestRepeats:
-    def test_a_source_that_says_the_same_again_is_left_out_for_a_minute(self) -> None:
+    def test_a_source_that_repeats_a_line_is_left_out_for_a_minute(self) -> None:
         stream = logged("json")
         handler = logging.getLogger().handlers[0]
         said = [(0, "a", "x"), (1, "a", "x"), (2, "a", "x"), (2, "b", "x"), (59, "a", "x"), (60, "a", "x"),
@@ -126,7 +126,7 @@ class TestRepeats:
             logging.getLogger("atoll").warning("a slow request", extra={"request_id": number})
         assert len(stream.getvalue().splitlines()) == 2
 
-    def test_one_line_a_minute_tells_how_many_it_stands_for(self, caplog: pytest.LogCaptureFixture) -> None:
+    def test_one_line_a_minute_has_the_number_of_suppressed_lines(self, caplog: pytest.LogCaptureFixture) -> None:
         seconds = [0]
         repeats = logs.Repeats(logging.getLogger("atoll"), lambda: seconds[0] * 10**9)
         for seconds[0] in (0, 1, 59, 60, 61, 200):

@@ -75,7 +75,7 @@ async def make_table(node: Node, region: str) -> None:
     )  # fmt: skip
 
 
-def test_a_region_that_is_opened_while_the_node_stops_does_not_keep_it_from_its_end(
+def test_a_region_opened_while_the_node_stops_does_not_block_the_stop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     functions = Registry({"f": Function("f", tmp_path, command=("true",))}, {}, ())
@@ -156,8 +156,8 @@ def test_an_invalid_region_name_creates_no_store(tmp_path: Path, name: str) -> N
     assert [path.name for path in tmp_path.rglob("*") if path.is_dir()] == ["data", "us-east-1"]
 
 
-def test_a_copy_of_a_store_is_no_region(tmp_path: Path) -> None:
-    """Whoever copied us-east-1 to us-east-1.bak could not start the server again."""
+def test_a_copy_of_a_store_is_not_a_region(tmp_path: Path) -> None:
+    """After a copy of us-east-1 to us-east-1.bak the server did not start again."""
     (tmp_path / "us-east-1.bak").mkdir()
     (tmp_path / "us-east-1.bak" / "atoll.db").touch()
 
@@ -250,7 +250,7 @@ def test_requests_to_unknown_regions_open_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("memory", [False, True])
-def test_too_many_regions_that_must_stay_open_are_refused_and_the_others_go_on(tmp_path: Path, memory: bool) -> None:
+def test_a_region_beyond_those_that_must_stay_open_is_refused_and_the_others_work(tmp_path: Path, memory: bool) -> None:
     """Those in memory would be lost, and a manual clock would not run the work of closed ones."""
 
     async def tell(node: Node) -> None:
@@ -317,10 +317,10 @@ def test_named_regions_are_opened_at_start_and_stay_open(tmp_path: Path, monkeyp
     run(tmp_path, tell, SystemClock(), max_regions=4, more_regions=["eu-west-1", "sa-east-1"])
 
 
-def test_a_store_of_a_region_that_is_not_served_any_more_stays_closed(
+def test_a_store_of_a_region_that_is_no_longer_served_stays_closed(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It was served by this node once, and is now by a peer, or not named any more."""
+    """This node once served it; now a peer does, or no option names it."""
     Credentials(tmp_path / "keys.json").create(0, peer=True)
 
     async def before(node: Node) -> None:
@@ -340,7 +340,7 @@ def test_a_store_of_a_region_that_is_not_served_any_more_stays_closed(
 
 
 def test_many_stored_regions_are_worked_on_a_few_at_a_time(tmp_path: Path) -> None:
-    """Items expire in all of them, though only a few may be open, and nobody asks for them."""
+    """Items expire in all of them, though only a few may be open, and no request names them."""
     clock = SkewedClock(SystemClock())
 
     async def fill(node: Node) -> None:
@@ -458,7 +458,7 @@ def test_a_damaged_store_ends_the_server_before_clients_can_connect(
     assert not accepted
 
 
-def test_a_process_that_may_open_no_more_files_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_cannot_open_files_reports_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It said that the disk was full."""
 
     def fail(path: object, *_: object, **__: object) -> int:
@@ -471,7 +471,7 @@ def test_a_process_that_may_open_no_more_files_says_so(tmp_path: Path, monkeypat
             data.open("us-east-1", durability="full", workers=1, on_damage="stop")
     health = Health("us-east-1")
     assert health.failed(raised.value)
-    assert health.status().problems == ("the server may open no more files",)
+    assert health.status().problems == ("the server cannot open more files",)
 
 
 def test_a_store_that_does_not_end_does_not_keep_the_node_from_its_end(
@@ -489,7 +489,7 @@ def test_a_store_that_does_not_end_does_not_keep_the_node_from_its_end(
     assert "the stores did not end" in caplog.text
 
 
-def test_tables_whose_replicas_a_server_does_not_reach_any_more_are_logged(
+def test_tables_with_replicas_in_unreachable_regions_are_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def before(node: Node) -> None:

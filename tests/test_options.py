@@ -1,4 +1,4 @@
-"""How values of options are read."""
+"""The values of options."""
 
 from __future__ import annotations
 

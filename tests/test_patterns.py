@@ -1,4 +1,4 @@
-"""Regular expressions take time that is linear in the length of a text: a client's text keeps nobody else waiting."""
+"""Regular expressions take time that is linear in the length of a text: a client's text delays no other client."""
 
 from __future__ import annotations
 

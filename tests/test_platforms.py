@@ -1,4 +1,4 @@
-"""Other systems, simulated: Windows by hiding what it lacks, macOS by the calls that it would get."""
+"""Other systems, simulated: Windows by hiding the modules that it lacks, macOS by the calls that it would get."""
 
 from __future__ import annotations
 

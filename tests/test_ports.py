@@ -10,7 +10,7 @@ import pytest
 from tests.ports import reserved_port
 
 
-def test_a_server_can_listen_on_it_again_and_again_and_nobody_else_gets_it() -> None:
+def test_a_server_can_listen_on_it_repeatedly_and_no_other_process_gets_it() -> None:
     port = reserved_port()
     for _ in range(2):
         with socket.socket() as other, pytest.raises(OSError) as refused:

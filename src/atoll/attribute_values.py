@@ -1,4 +1,4 @@
-"""Attribute values from plain values of Python, such as parsed JSON. Clients and the server use it."""
+"""Convert plain Python values, such as parsed JSON, to attribute values. Clients and the server use this module."""
 
 from __future__ import annotations
 

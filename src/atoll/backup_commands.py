@@ -125,7 +125,7 @@ def _list(options: argparse.Namespace) -> int:
         for number, backup in enumerate(file.backups, 1):
             print(_line(number, backup))
         if not file.is_complete:
-            print("then a backup that is not complete: the same `atoll backup` completes it")
+            print("the last backup is incomplete: run the same `atoll backup` again to complete it")
     return code[0]
 
 

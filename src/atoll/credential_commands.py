@@ -1,4 +1,4 @@
-"""`atoll credentials`: manage access keys, of clients and for peering with other servers."""
+"""`atoll credentials`: manage the access keys of clients and of peers."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ async def _shared_credentials(options: argparse.Namespace) -> int:
             await store.credentials.add(credential)
             _show(credential)
         elif options.action == "encrypt":
-            raise Refused("the secrets in a shared store are encrypted when one is next changed")
+            raise Refused("a shared store encrypts its secrets the next time that one of them changes")
         elif options.action == "list":
             _list(store.credentials.list())
         elif not await store.credentials.delete(options.access_key):

@@ -46,8 +46,8 @@ class DataDirectory:
         """Raises Corrupt while `atoll restore` or `atoll store copy` has not written all of the directory."""
         if (path / MARKER).exists():
             raise Corrupt(
-                f"{path} is not complete: run the `atoll restore` or `atoll store copy` again that was ended, or empty"
-                " it"
+                f"{path} is incomplete: run the interrupted `atoll restore` or `atoll store copy` again, or empty the"
+                " directory"
             )
         self._path = path
         self._account = account

@@ -275,7 +275,7 @@ def _explain(options: argparse.Namespace) -> int:
         else:
             body |= {"operation": options.action, "request": json.loads(options.request or "{}")}
     except ValueError as error:
-        raise Refused(f"this is no JSON: {error}") from None
+        raise Refused(f"invalid JSON: {error}") from None
     answer = ask(options, "/_atoll/policies/explain", body, _EXPLAINED)
     for check in answer["checks"]:
         print(f"{check['decision']}: {check['action']} on {check['resource']}: {check['reason']}")

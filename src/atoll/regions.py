@@ -39,7 +39,7 @@ async def ended(what: str, *work: Awaitable[object]) -> None:
     tasks = [asyncio.ensure_future(one) for one in work]
     done, late = await asyncio.wait(tasks, timeout=STOP_S) if tasks else ((), ())
     for task in late:
-        _log.error("%s did not end in %.0f s; going on without", what, STOP_S)
+        _log.error("%s did not end within %.0f s, and is canceled", what, STOP_S)
         task.cancel()
     for task in done:
         await task

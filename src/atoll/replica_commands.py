@@ -104,7 +104,7 @@ def ask(options: argparse.Namespace, path: str, body: dict[str, Any] | None, for
     except (OSError, ValueError) as error:
         raise Refused(f"{url} cannot be asked: {error}") from None
     if not _has_form(found, form):
-        raise Refused(f"{url} cannot be asked: its answer is not Atoll's")
+        raise Refused(f"{url} did not answer as Atoll does")
     return found
 
 

@@ -225,7 +225,7 @@ def _check(config: Config) -> None:
         if find_spec("nicegui") is None:
             raise Refused("--console needs an extra: pip install 'atoll[console]'")
         if config.tls is not None:
-            raise Refused("--console does not know by which name the certificate is valid: "
+            raise Refused("--console cannot know for which host name the certificate is valid: "
                           "start atoll console with --endpoint instead")  # fmt: skip
     if config.peers and config.peer_credentials_file is None and not config.store:
         raise Refused("--peer needs peering credentials: remove --in-memory, "

@@ -1,4 +1,4 @@
-"""Long work in slices, between which the event loop serves other requests."""
+"""Divide long work on the event loop into slices, between which it serves other requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Alarms of a region in memory, on a clock that the test moves. What actions do is noted, or done by `behaviours`."""
+"""Alarms of a region in memory, on a clock that the test moves. The calls of actions are recorded; `behaviours` may
+answer them."""
 
 from __future__ import annotations
 
@@ -108,7 +109,7 @@ class World:
         return asyncio.run(self.evaluation.settle())
 
     def minutes(self, *values: float | None, metric: str = "Errors") -> list[str]:
-        """Put each value in a minute of its own; returns the alarm's states at their ends."""
+        """Put one value into each minute; returns the alarm's states at the ends of these minutes."""
         states = []
         for value in values:
             if value is not None:

@@ -211,7 +211,7 @@ def test_actions_are_suppressed_during_the_alarm_and_its_extension(world: World)
     assert (by(world), notified(world)) == (None, ["ALARM"])
 
 
-def test_a_state_that_came_back_meanwhile_has_no_actions(world: World) -> None:
+def test_a_state_that_returned_meanwhile_has_no_actions(world: World) -> None:
     suppressed(world)
     set_state(world, "quiet", "ALARM")
     assert by(world) == "Alarm"

@@ -41,7 +41,7 @@ def cloudwatch(request: pytest.FixtureRequest, server: LocalServer) -> Any:
     return client(server, request.param)
 
 
-def test_the_life_of_an_alarm(server: LocalServer, cloudwatch: Any) -> None:
+def test_an_alarm_is_created_changes_state_and_is_deleted(server: LocalServer, cloudwatch: Any) -> None:
     cloudwatch.put_metric_alarm(**ALARM)
     cloudwatch.put_metric_data(
         Namespace="App", MetricData=[{"MetricName": "Errors", "Dimensions": ALARM["Dimensions"], "Value": 2}]

@@ -1,4 +1,4 @@
-"""The rules of composite alarms: what they mean, and what is none."""
+"""The rules of composite alarms: their meaning, and invalid ones."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ TREES = st.recursive(
 
 
 @given(tree=TREES, random=st.randoms(use_true_random=False))
-def test_any_rule_means_what_python_says(tree: list[object], random: Random) -> None:
+def test_any_rule_means_the_same_as_in_python(tree: list[object], random: Random) -> None:
     def written(part: object) -> tuple[str, str]:
         if isinstance(part, tuple):
             prefix, leaf = part

@@ -1,4 +1,4 @@
-"""An application's alarms on a server of its own: boto3, a webhook, a function, a restart."""
+"""An application's alarms on a separate server: boto3, a webhook, a function, a restart."""
 
 from __future__ import annotations
 

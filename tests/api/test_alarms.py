@@ -1,4 +1,5 @@
-"""The operations on alarms: exact shapes, filters, pages and refusals. `tests/alarms` has how they decide and act."""
+"""The operations on alarms: exact shapes, filters, pages and refusals. `tests/alarms` tests their decisions and
+actions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""State that outlives a change: what never falls, what is merged, what is counted, and when one may change again."""
+"""State that outlives a change: values that never fall, merged settings, counters, and minimum intervals."""
 
 from __future__ import annotations
 
@@ -412,7 +412,7 @@ def test_an_index_that_is_being_filled_may_be_deleted_but_its_table_may_not(serv
     service.delete_table(TableName="Things")
 
 
-def test_a_day_has_room_for_27_decreases_and_a_table_and_its_index_each_have_theirs(service: Any) -> None:
+def test_a_table_and_its_index_may_each_decrease_27_times_a_day(service: Any) -> None:
     at_midnight(service)
     provisioned(service, 100)
     change(service, **of_index(ProvisionedThroughput=units(100)))

@@ -95,7 +95,7 @@ def test_rest_operations_are_where_the_model_has_them() -> None:
         (services.ADMIN, "RotateStream", {"stream": ["Tab"]}, []),
     ],
 )  # fmt: skip
-def test_authorize_is_told_who_does_what_to_which_resources(
+def test_authorize_gets_the_caller_the_action_and_the_resources(
     service: services.Service, operation: str, body: dict[str, Any], touched: list[str]
 ) -> None:
     one = row(service, operation)

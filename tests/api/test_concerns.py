@@ -1,4 +1,4 @@
-"""One concern an UpdateTable: what excludes what in one request, and while something else is under way."""
+"""The changes that one UpdateTable may not combine, and those that must wait for another change to end."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_changes_of_an_on_demand_table_in_one_request(service: Any, some: str, o
         (("warm", "maxima"), MAXIMA),
     ],
 )
-def test_of_several_the_first_is_told(service: Any, members: tuple[str, ...], text: str) -> None:
+def test_of_several_violations_the_first_is_reported(service: Any, members: tuple[str, ...], text: str) -> None:
     table(service)
     body: Body = {}
     for member in members:
@@ -321,7 +321,7 @@ def test_nothing_is_changed_while_the_table_itself_is(slow_service: Any, state: 
     assert (refused.code, refused.message) == ("ResourceInUseException", f"{USE}Table is being {state}: Things")
 
 
-def test_on_demand_again_while_it_becomes_provisioned_is_answered_and_forgotten(slow_service: Any) -> None:
+def test_a_change_back_to_on_demand_while_becoming_provisioned_has_no_effect(slow_service: Any) -> None:
     table(slow_service)
     slow_service.clock.advance(10_000)
     slow_service.update_table(TableName="Things", **ON_DEMAND["provisioned"])

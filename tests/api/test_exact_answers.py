@@ -45,13 +45,13 @@ def test_numbers_come_back_in_plain_decimal(things: Any, given: str, canonical: 
     assert stored(things, n={"N": given}, s={"NS": [given]}) == {"n": {"N": canonical}, "s": {"NS": [canonical]}}
 
 
-def test_empty_strings_and_binaries_are_allowed_where_they_are_no_keys(things: Any) -> None:
+def test_empty_strings_and_binaries_are_allowed_except_as_keys(things: Any) -> None:
     empty = {"s": {"S": ""}, "b": {"B": ""}, "l": {"L": []}, "m": {"M": {"": {"S": ""}}}}
     with_name = {name: value for name, value in empty.items() if name != "m"}
     assert stored(things, **with_name) == with_name
 
 
-def test_a_projection_that_matches_nothing_leaves_an_empty_item_but_none_in_a_transaction(things: Any) -> None:
+def test_a_projection_without_a_match_returns_an_empty_item_but_no_item_in_a_transaction(things: Any) -> None:
     things.put_item(**THINGS, Item=KEY)
     get = {**THINGS, "Key": KEY, "ProjectionExpression": "nothing"}
     assert things.get_item(**get) == {"Item": {}}
@@ -88,7 +88,7 @@ def test_an_element_moved_to_a_removed_place_is_returned(things: Any) -> None:
     assert update(things, "REMOVE a[1]", ReturnValues="UPDATED_NEW") == {"Attributes": {"a": numbers(2)}}
 
 
-def test_a_set_without_members_is_no_attribute(things: Any) -> None:
+def test_a_set_without_members_is_not_an_attribute(things: Any) -> None:
     things.put_item(**THINGS, Item={**KEY, "s": {"SS": ["x", "y"]}})
     update(things, "DELETE s :s", ExpressionAttributeValues={":s": {"SS": ["y", "x"]}})
     assert things.get_item(**THINGS, Key=KEY)["Item"] == KEY
@@ -109,7 +109,7 @@ def test_only_parts_that_were_touched_are_returned(things: Any) -> None:
         ("size(party) = :v", True), ("begins_with(a, :s)", False), ("contains(a, :s)", False),
     ],
 )  # fmt: skip
-def test_comparisons_with_what_is_missing(things: Any, condition: str, holds: bool) -> None:
+def test_comparisons_with_missing_attributes(things: Any, condition: str, holds: bool) -> None:
     """`party` is one character beyond the basic plane: two of the units in which strings are measured."""
     things.put_item(**THINGS, Item={**KEY, "n": {"N": "1"}, "party": {"S": "\N{PARTY POPPER}"}})
     values = {":v": {"N": "2"}, ":s": {"S": "x"}}
@@ -138,7 +138,7 @@ def test_a_limit_counts_before_the_filter(service: Any) -> None:
     assert "LastEvaluatedKey" not in service.query(**request, ExclusiveStartKey=full["LastEvaluatedKey"])
 
 
-def test_a_page_may_start_after_an_item_that_is_gone(service: Any) -> None:
+def test_a_page_may_start_after_a_deleted_item(service: Any) -> None:
     service.table(sort="N")
     service.put_item(**THINGS, Item={**KEY, "sk": {"N": "7"}})
     gone = {**KEY, "sk": {"N": "5"}}
@@ -151,7 +151,7 @@ def test_a_query_for_one_row_has_one_page(things: Any) -> None:
     assert things.query(**THINGS, **request) == {"Items": [KEY], "Count": 1, "ScannedCount": 1}
 
 
-def test_the_order_of_maps_is_no_part_of_a_transaction_s_identity(things: Any) -> None:
+def test_the_order_of_maps_does_not_change_a_transaction_s_identity(things: Any) -> None:
     first = {"Put": {"Item": {**KEY, "x": {"M": {"a": {"N": "1"}, "b": {"N": "2"}}}}, **THINGS}}
     again = {"Put": {**THINGS, "Item": {"x": {"M": {"b": {"N": "2"}, "a": {"N": "1"}}}, **KEY}}}
     things.transact_write_items(TransactItems=[first], ClientRequestToken="t")

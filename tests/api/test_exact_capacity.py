@@ -117,7 +117,7 @@ def test_a_filter_makes_no_query_cheaper(charged: Any) -> None:
     assert total(charged, "Query", **filtered) == total(charged, "Query", **query("a")) == 1.5
 
 
-def test_an_index_is_charged_for_what_is_read_of_it(charged: Any) -> None:
+def test_an_index_is_charged_for_the_entries_read(charged: Any) -> None:
     put(charged, item("a", 9 * KILO, g={"S": "g"}, k={"S": "k"}))
 
     def of(index: str, name: str) -> dict[str, float]:
@@ -151,7 +151,7 @@ def test_a_write_is_charged_for_the_larger_of_both_images(charged: Any) -> None:
     assert total(charged, "UpdateItem", Key=key("a"), UpdateExpression="REMOVE x") == 5.0
 
 
-def test_a_deletion_is_charged_for_what_it_deletes(charged: Any) -> None:
+def test_a_deletion_is_charged_for_the_deleted_item(charged: Any) -> None:
     put(charged, item("a", 3 * KILO))
     assert total(charged, "DeleteItem", Key=key("a")) == 3.0
     assert total(charged, "DeleteItem", Key=key("a")) == 1.0
@@ -180,7 +180,7 @@ def test_an_index_is_charged_where_its_entry_changes(charged: Any) -> None:
     assert index_writes(charged, "DeleteItem", TableName="Charged", Key=key("a")) == {"Table": 2.0, "whole": 2.0}
 
 
-def test_an_index_is_not_charged_for_attributes_that_came_in_another_order(charged: Any) -> None:
+def test_an_index_is_not_charged_if_only_the_order_of_attributes_differs(charged: Any) -> None:
     """Some clients send a map's members in any order. The same entry in another order was charged as a change."""
     one = item("a", k={"S": "b"}, l={"S": "c"})
     charged.put_item(TableName="Charged", Item=one)

@@ -1,4 +1,4 @@
-"""Changes of tables: what is accepted together, what is applied, and that a refused change applies nothing at all."""
+"""Changes of tables: accepted combinations, their effects, and refused changes, which apply nothing at all."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def test_a_refused_change_applies_nothing(service: Any, situation: str) -> None:
     assert described(service) == before
 
 
-def test_a_fifth_decrease_beside_an_increase_applies_nothing(service: Any) -> None:
+def test_a_fifth_decrease_together_with_an_increase_applies_nothing(service: Any) -> None:
     table(service, provisioned=True)
     for write in (4, 3, 2, 1):
         change(service, ProvisionedThroughput=units(5, write))
@@ -197,7 +197,7 @@ def test_unknown_members_are_ignored(service: Any, member: str, value: Any) -> N
     {"DeletionProtectionEnabled": True}, updates({"Delete": {"IndexName": "one"}}), CREATION,
     updates(update("one", OnDemandThroughput={"MaxReadRequestUnits": 9})), ON_DEMAND,
 ], ids=["protection", "deletion", "creation", "update", "mode"])  # fmt: skip
-def test_definitions_beside_a_change_may_be_stale_or_wrong(service: Any, beside: Body) -> None:
+def test_attribute_definitions_in_a_change_may_be_stale_or_wrong(service: Any, beside: Body) -> None:
     table(service)
     stale = [{"AttributeName": name, "AttributeType": "N"} for name in ("pk", "unused")]
     before = described(service)["AttributeDefinitions"]
@@ -239,7 +239,7 @@ def test_definitions_that_nothing_uses_may_be_repeated(service: Any) -> None:
      "failed to satisfy constraint: Member must satisfy enum value set: [B, N, S]"),
 ], ids=["nothing", "no type", "a type in lower case"])  # fmt: skip
 @pytest.mark.parametrize("beside", [{}, {"DeletionProtectionEnabled": True}], ids=["alone", "beside a change"])
-def test_faults_of_shape_are_told_of_definitions_that_nothing_uses(
+def test_faults_of_shape_are_reported_even_in_unused_definitions(
     service: Any, beside: Body, fault: tuple[Body, str]
 ) -> None:
     table(service)
@@ -347,7 +347,7 @@ def test_the_class_a_table_was_made_with_again_changes_nothing(service: Any, giv
     assert described(service) == before
 
 
-def test_each_stream_has_an_arn_of_its_own_and_may_be_read_when_it_is_off(service: Any) -> None:
+def test_each_stream_has_its_own_arn_and_can_be_read_after_it_is_disabled(service: Any) -> None:
     table(service)
 
     def streams(operation: str, **body: Any) -> Any:

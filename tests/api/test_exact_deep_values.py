@@ -79,7 +79,7 @@ READS: dict[str, tuple[str, str]] = {
 
 
 @pytest.mark.parametrize("situation", READS)
-def test_a_key_in_a_transaction_of_reads_beside(service: Any, situation: str) -> None:
+def test_a_key_in_a_transaction_of_other_reads(service: Any, situation: str) -> None:
     service.table()
     text, message = READS[situation]
     get = {"TableName": "Things", "Key": DEEP_KEY, "ProjectionExpression": text}

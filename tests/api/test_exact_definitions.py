@@ -130,7 +130,7 @@ def test_settings_that_were_not_set_are_not_described(service: Any) -> None:
     }  # fmt: skip
 
 
-def test_a_new_table_is_not_yet_warm_nor_does_it_say_when_it_became_on_demand(slow_service: Any) -> None:
+def test_a_new_table_has_no_warm_throughput_and_no_time_of_its_change_to_on_demand(slow_service: Any) -> None:
     made = slow_service.create_table(**without(ON_DEMAND, "WarmThroughput"))["TableDescription"]
     assert "WarmThroughput" not in made
     assert made["BillingModeSummary"] == {"BillingMode": "PAY_PER_REQUEST"}
@@ -165,7 +165,7 @@ def test_every_operation_on_a_table_takes_its_arn(service: Any) -> None:
     assert service.list_tables()["TableNames"] == []
 
 
-def test_an_index_s_arn_is_no_table(service: Any) -> None:
+def test_an_index_s_arn_is_not_a_table(service: Any) -> None:
     service.create_table(**ON_DEMAND)
     index = ARN + "OnDemand/index/many"
     pattern = "Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+"

@@ -1,4 +1,4 @@
-"""What a description of a table has and has not, in which order, and what is kept to the letter."""
+"""The members of a table's description, their order, and the values that are kept to the letter."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ def test_a_table_that_was_on_demand_once_has_its_billing_mode_for_good(service: 
     }  # fmt: skip
 
 
-def test_warm_throughput_of_indexes_is_not_in_the_answer_even_if_asked_for(service: Any) -> None:
+def test_the_answer_lacks_warm_throughput_of_indexes_even_if_requested(service: Any) -> None:
     warm = {"ReadUnitsPerSecond": 13_000}
     body = create("pk", AttributeDefinitions=defined("pk", "b"),
                   GlobalSecondaryIndexes=[index("glob", "b", WarmThroughput=warm)])  # fmt: skip

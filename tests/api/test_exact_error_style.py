@@ -1,4 +1,4 @@
-"""`--error-style`: the texts and the envelope that validation errors have since 2026."""
+"""`--error-style`: the texts and the prefix that validation errors have since 2026."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ REWORDED: dict[str, tuple[Any, str, str]] = {
         f"ExpressionAttributeValues contains invalid value: {EMPTY_SET} for key :v",
         f"{ENVELOPE}{EMPTY_SET}",
     ),
-    "a value that is no number": (
+    "a value that is not a number": (
         valued({"N": ""}),
         "ExpressionAttributeValues contains invalid value: The parameter cannot be converted to a numeric value for "
         "key :v",

@@ -77,13 +77,13 @@ BLANKS = " " * 5_000
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_a_condition_that_is_too_long_is_told_with_its_size(things: Any, place: str) -> None:
+def test_the_error_for_a_long_condition_has_its_size(things: Any, place: str) -> None:
     operation, body, kind, before = PLACES[place]
     refused = things.refused(operation, **body("a" + BLANKS))
     assert refused.message == f"{before}Invalid {kind}Expression: {LONG} expression size: 5001"
 
 
-def test_an_update_that_is_too_long_is_told_without_its_size(things: Any) -> None:
+def test_the_error_for_a_long_update_lacks_its_size(things: Any) -> None:
     body = {**THINGS, "Key": KEY, "UpdateExpression": f"SET a = b{BLANKS}"}
     assert things.refused("UpdateItem", **body).message == f"{ENVELOPE}Invalid UpdateExpression: {LONG}"
     refused = things.refused("TransactWriteItems", TransactItems=[{"Update": body}])

@@ -1,4 +1,4 @@
-"""What the definition of an index is refused with, wherever an index is defined: a global or a local index of
+"""The errors for definitions of indexes, wherever an index is defined: a global or a local index of
 CreateTable, and the Create of an UpdateTable. The three have the same texts; only the path of a violated constraint
 differs."""
 

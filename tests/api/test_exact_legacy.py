@@ -1,4 +1,4 @@
-"""Faults of legacy parameters: since 2026 the operations that write an item put them into the envelope."""
+"""Faults of legacy parameters: since 2026 the operations that write one item give them the prefix."""
 
 from __future__ import annotations
 
@@ -91,7 +91,9 @@ def test_an_operator_without_conditions(both: tuple[Service, Service], operation
 
 @pytest.mark.parametrize("member", ["Expected", "ConditionalOperator"])
 @pytest.mark.parametrize("operation", PARTS)
-def test_legacy_parameters_beside_expressions(both: tuple[Service, Service], operation: str, member: str) -> None:
+def test_legacy_parameters_together_with_expressions(
+    both: tuple[Service, Service], operation: str, member: str
+) -> None:
     given = {} if member == "Expected" else "AND"
     body = {**PARTS[operation], member: given, "ConditionExpression": "attribute_exists(a)"}
     text = f"{MIXED}Non-expression parameters: {{{member}}} Expression parameters: {{ConditionExpression}}"

@@ -60,7 +60,7 @@ def test_a_name_of_three_characters_is_of_no_table(service: Any, operation: str)
         ("BatchWriteItem", {"ab": [{"PutRequest": {"Item": KEY}}]}),
     ],
 )
-def test_a_short_name_in_a_batch_is_told_with_all_that_names_must_satisfy(
+def test_the_error_for_a_short_name_in_a_batch_lists_all_constraints_of_names(
     service: Any, operation: str, tables: Any
 ) -> None:
     refused = service.refused(operation, RequestItems=tables)

@@ -1,4 +1,4 @@
-"""The order of the service's checks: a request that is wrong in two ways is told the one that is checked first.
+"""The order of the service's checks: a request that is wrong in two ways gets the error of the first check.
 
 parse -> constraints of the shape -> parameters together -> values -> expressions -> table -> key -> condition
 """
@@ -209,7 +209,7 @@ def test_a_bad_table_name_is_reported_alone(things: Any) -> None:
     assert message.startswith("1 validation error detected: Value '!' at 'tableName'")
 
 
-def test_writes_are_told_all_violations_in_the_service_s_order(things: Any) -> None:
+def test_the_error_for_writes_lists_all_violations_in_the_service_s_order(things: Any) -> None:
     for operation, target in (("PutItem", {"Item": KEY}), ("UpdateItem", {"Key": KEY})):
         message = things.refused(operation, **TABLE, **target, **ENUMS).message
         assert message.startswith("3 validation errors detected: ")

@@ -1,5 +1,5 @@
-"""What requests for items are refused with, word for word: each case is a rule of the service with a request that
-breaks it. The order of the checks has a page of its own (test_exact_order.py)."""
+"""The errors for requests about items, word for word: each case is a rule of the service with a request that
+breaks it. test_exact_order.py tests the order of the checks."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ CONSTRAINTS = [
          f"1 validation error detected: Value '' at 'tableName{AT}have length greater than or equal to 1"),
     rule("a table's name has characters it may not have", "GetItem", {"TableName": "bad table!@#", "Key": KEY},
          f"1 validation error detected: Value 'bad table!@#' at 'tableName{AT}{NAME_PATTERN}"),
-    rule("an index's ARN is no table's name", "GetItem",
+    rule("an index's ARN is not a table's name", "GetItem",
          {"TableName": "arn:aws:dynamodb:us-east-1:000000000000:table/Exact/index/global", "Key": KEY},
          "1 validation error detected: Value 'arn:aws:dynamodb:us-east-1:000000000000:table/Exact/index/global' at "
          f"'tableName{AT}{NAME_PATTERN}"),

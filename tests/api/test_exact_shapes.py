@@ -69,7 +69,7 @@ VALUES: dict[str, tuple[Any, list[str], str, str]] = {
 
 @pytest.mark.parametrize(("member", "name"), [(member, name) for member in VALUES for name in VALUES[member][1]])
 @pytest.mark.parametrize("operation", ["CreateTable", "UpdateTable"])
-def test_names_of_values_are_told_by_case(service: Any, operation: str, member: str, name: str) -> None:
+def test_names_of_values_are_case_sensitive(service: Any, operation: str, member: str, name: str) -> None:
     body, _, path, constraint = VALUES[member]
     service.table()
     given = (

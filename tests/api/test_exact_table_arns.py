@@ -1,4 +1,4 @@
-"""Tables named by ARNs, and names that are none, in every operation that names a table."""
+"""Tables named by ARNs, and invalid names, in every operation that names a table."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_answers_have_the_bare_name(things: Any) -> None:
 
 
 @pytest.mark.parametrize("operation", [name for name in CONTROL if name != "CreateTable"])
-def test_a_short_name_is_told_before_the_table_is_looked_for(service: Any, operation: str) -> None:
+def test_a_short_name_is_reported_before_the_table_is_looked_up(service: Any, operation: str) -> None:
     refused = service.refused(operation, **CONTROL[operation]("ab"))
     assert refused.message == (
         f"{ONE}Value 'ab' at 'tableName' failed to satisfy constraint: Member must have length greater than or equal "

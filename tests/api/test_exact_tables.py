@@ -1,4 +1,4 @@
-"""What definitions of tables and their changes are refused with, word for word."""
+"""The errors for definitions and changes of tables, word for word."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What fails a transaction as a whole, and what is a reason for its cancellation."""
+"""Faults that fail a transaction as a whole, and faults that are reasons for its cancellation."""
 
 from __future__ import annotations
 

@@ -149,7 +149,7 @@ class TestPartitions:
         put(client, "hot", "next", 100)
         throttled(put, client, "hot", "next", 100)
 
-    def test_a_key_may_use_what_its_table_saved_up_to_its_partition(
+    def test_a_key_may_use_the_saved_units_of_its_table_up_to_its_partition_limit(
         self, server: testing.LocalServer, client: Any
     ) -> None:
         """A table of 10 units a second holds 3,000 units; no part of them is another key's."""
@@ -182,7 +182,7 @@ class TestPartitions:
         assert throttled(get, client)
         client.query(**asked, ExpressionAttributeValues={":pk": {"S": "b"}})
 
-    def test_a_hot_key_of_an_index_holds_up_writes_of_its_items_only(
+    def test_a_hot_key_of_an_index_throttles_only_writes_of_its_items(
         self, server: testing.LocalServer, client: Any
     ) -> None:
         create(client, GlobalSecondaryIndexes=[index()])
@@ -218,7 +218,7 @@ class TestPartitions:
         assert len(answer["Responses"]["Things"]) == 31
         assert answer["UnprocessedKeys"]["Things"]["Keys"] == keys[31:]
 
-    def test_a_transaction_tells_which_of_its_items_is_throttled(self, client: Any) -> None:
+    def test_a_transaction_reports_which_item_is_throttled(self, client: Any) -> None:
         create(client)
         throttled(put, client, "hot", "0", 390)
         writes = [{"Put": {"TableName": "Things", "Item": item(pk)}} for pk in ("cold", "hot")]
@@ -312,7 +312,7 @@ class TestRetries:
 
 
 @pytest.mark.parametrize("more", [{}, {"BillingMode": "PROVISIONED", "ProvisionedThroughput": units(2_000)}])
-def test_a_clock_that_stands_at_zero_admits_what_any_other_admits(
+def test_a_clock_at_zero_admits_as_much_as_any_other(
     server: testing.LocalServer, client: Any, more: dict[str, Any]
 ) -> None:
     server.clock.set("1970-01-01T00:00:00Z")

@@ -48,7 +48,7 @@ def test_a_sparse_index_holds_items_with_all_its_keys_in_order(service: Any) -> 
     assert [i["sk"]["S"] for i in red(service, ScanIndexForward=False)["Items"]] == ["1", "2"]
 
 
-def test_an_index_projects_its_keys_the_tables_and_what_it_includes(service: Any) -> None:
+def test_an_index_projects_its_keys_the_table_keys_and_included_attributes(service: Any) -> None:
     make(service)
     service.put_item(TableName="Things", Item=thing("1", "red", 1, note={"S": "n"}, secret={"S": "s"}))
     assert red(service)["Items"] == [thing("1", "red", 1, note={"S": "n"})]
@@ -71,7 +71,7 @@ def test_an_index_follows_every_change_of_its_items(service: Any) -> None:
     assert service.scan(TableName="Things", IndexName="by-weight")["Count"] == 0
 
 
-def test_a_local_index_fetches_what_it_does_not_project(service: Any) -> None:
+def test_a_local_index_fetches_attributes_that_it_does_not_project(service: Any) -> None:
     make(service)
     service.put_item(TableName="Things", Item=thing("1", None, 5, secret={"S": "s"}))
     request = {
@@ -94,7 +94,7 @@ def test_a_local_index_fetches_what_it_does_not_project(service: Any) -> None:
     }
 
 
-def test_a_global_index_refuses_what_it_does_not_have(service: Any) -> None:
+def test_a_global_index_refuses_attributes_that_it_does_not_have(service: Any) -> None:
     make(service)
     query = {
         "TableName": "Things",
@@ -132,7 +132,7 @@ def test_writes_are_charged_for_the_entries_they_change(service: Any) -> None:
     assert aside["ConsumedCapacity"] == {"TableName": "Things", "CapacityUnits": 1.0, "Table": {"CapacityUnits": 1.0}}
 
 
-def test_pages_of_an_index_go_on_from_their_last_key(service: Any) -> None:
+def test_pages_of_an_index_continue_from_their_last_key(service: Any) -> None:
     make(service)
     for i in range(7):
         service.put_item(TableName="Things", Item=thing(str(i), "red", i // 2))
@@ -230,7 +230,7 @@ def test_an_older_item_may_keep_a_value_that_cannot_be_an_index_key(service: Any
     assert service.scan(TableName="Things", IndexName="late")["Count"] == 1
 
 
-def test_an_empty_value_from_before_an_index_has_to_go_with_the_next_update(service: Any) -> None:
+def test_an_empty_value_older_than_its_index_must_be_removed_by_the_next_update(service: Any) -> None:
     service.table()
     service.put_item(TableName="Things", Item={"pk": {"S": "a"}, "g": {"S": ""}})
     declared = [{"AttributeName": "g", "AttributeType": "S"}]
@@ -296,7 +296,7 @@ def test_item_collections_are_measured_on_tables_with_local_indexes(service: Any
     }
 
 
-def test_an_item_collection_that_is_full_takes_no_more(service: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_item_collection_accepts_no_items(service: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     make(service)
     full = ("ItemCollectionSizeLimitExceededException", "Collection size exceeded.")
     service.put_item(TableName="Things", Item=thing("1"))

@@ -1,4 +1,4 @@
-"""The parameters that expressions replaced, from the request on."""
+"""The parameters that expressions have replaced, in whole requests."""
 
 from __future__ import annotations
 

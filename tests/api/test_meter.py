@@ -1,4 +1,4 @@
-"""What the meter of a region says of its operations."""
+"""The meter's counts of a region's operations."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def index(name: str, kind: str = "Global", projection: str = "ALL") -> dict[str,
     return {f"{kind}SecondaryIndexes": [found], "types": {"g": "S"}}
 
 
-def test_reads_and_writes_are_measured_where_nobody_asks(service: Service, of: Of) -> None:
+def test_reads_and_writes_are_measured_without_a_request_for_capacity(service: Service, of: Of) -> None:
     name = service.table()
     service.put_item(TableName=name, Item={**KEY, "a": BIG})
     service.get_item(TableName=name, Key=KEY)
@@ -74,7 +74,7 @@ def test_reads_and_writes_are_measured_where_nobody_asks(service: Service, of: O
 
 
 @pytest.mark.parametrize("asked", ["NONE", "TOTAL", "INDEXES"])
-def test_the_same_is_measured_where_somebody_asks(service: Service, of: Of, asked: str) -> None:
+def test_the_same_is_measured_with_a_request_for_capacity(service: Service, of: Of, asked: str) -> None:
     name = service.table(**index("by-g"))
     service.put_item(TableName=name, Item={**KEY, "g": {"S": "g"}}, ReturnConsumedCapacity=asked)
     service.get_item(TableName=name, Key=KEY, ReturnConsumedCapacity=asked)
@@ -86,7 +86,7 @@ def test_the_same_is_measured_where_somebody_asks(service: Service, of: Of, aske
     assert figures(of("Scan", index="by-g")) == (0, 2.0, 0, 1)
 
 
-def test_queries_are_measured_on_their_index_and_on_what_they_fetch(service: Service, of: Of) -> None:
+def test_queries_are_measured_on_their_index_and_on_fetched_items(service: Service, of: Of) -> None:
     name = service.table(sort="S", **index("by-l", "Local", "KEYS_ONLY"))
     service.put_item(TableName=name, Item={**KEY, "sk": {"S": "s"}, "g": {"S": "g"}, "a": BIG})
     query = {"TableName": name, "KeyConditionExpression": "pk = :p", "ExpressionAttributeValues": {":p": {"S": "a"}}}
@@ -129,7 +129,7 @@ def test_statements_are_measured(service: Service, of: Of) -> None:
     assert figures(of("ExecuteTransaction")) == (2, 2, 2, 1)
 
 
-def test_refusals_are_told_apart(service: Service, of: Of) -> None:
+def test_refusals_are_counted_by_kind(service: Service, of: Of) -> None:
     name = service.table()
     never = {"ConditionExpression": "attribute_exists(nothing)"}
     service.refused("PutItem", TableName=name, Item={**KEY, "a": BIG}, **never)
@@ -149,7 +149,7 @@ def test_refusals_are_told_apart(service: Service, of: Of) -> None:
     assert (transaction.calls, transaction.failed_conditions, transaction.write_units) == (1, 1, 2)
 
 
-def test_throttled_requests_count_on_what_was_exhausted(service: Service, of: Of) -> None:
+def test_throttled_requests_count_on_the_exhausted_table_or_index(service: Service, of: Of) -> None:
     throughput = {"ReadCapacityUnits": 1, "WriteCapacityUnits": 1}
     indexes = index("by-g")
     indexes["GlobalSecondaryIndexes"][0]["ProvisionedThroughput"] = throughput

@@ -50,7 +50,7 @@ def test_strings_can_be_queried_by_their_beginning(service: Any) -> None:
     assert [item["sk"]["S"] for item in answer["Items"]] == ["a", "a\x00", "ab", "abc"]
 
 
-def test_limit_counts_before_the_filter_and_pages_go_on(service: Any) -> None:
+def test_limit_counts_before_the_filter_and_pages_continue(service: Any) -> None:
     service.table(sort="N")
     fill(service)
     page = query(service, "pk = :p", {":p": {"S": "a"}, ":x": {"S": "none"}}, Limit=4, FilterExpression="colour = :x")

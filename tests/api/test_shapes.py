@@ -1,4 +1,4 @@
-"""Requests against the shapes of their operations: what passes, what is refused, and in which words."""
+"""Requests against the shapes of their operations: those that pass, those that are refused, and the error texts."""
 
 import copy
 import json

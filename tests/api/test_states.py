@@ -1,4 +1,4 @@
-"""What a table shows while a change is under way, in the answer and in descriptions: old against new values."""
+"""A table during a change: the old and new values in the answer and in descriptions."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def test_a_class_is_the_old_one_until_the_table_is_active(on_demand: Any) -> Non
     assert back["TableClassSummary"] == rare
 
 
-def test_encryption_has_a_status_of_its_own(on_demand: Any) -> None:
+def test_encryption_has_its_own_status(on_demand: Any) -> None:
     answer, during, after = change(on_demand, SSESpecification={"Enabled": True})
     assert answer == during
     assert (answer["TableStatus"], answer["SSEDescription"]) == ("ACTIVE", {"Status": "UPDATING"})
@@ -177,7 +177,7 @@ def test_encryption_has_a_status_of_its_own(on_demand: Any) -> None:
 
 
 @pytest.mark.parametrize("of", ["table", "index"])
-def test_warm_throughput_has_a_status_of_its_own(on_demand: Any, of: str) -> None:
+def test_warm_throughput_has_its_own_status(on_demand: Any, of: str) -> None:
     given = {"WarmThroughput": {"ReadUnitsPerSecond": 20_000}}
     answer, during, after = change(on_demand, **(given if of == "table" else update(**given)))
     assert answer == during
@@ -228,7 +228,7 @@ def test_a_table_that_warms_is_not_deleted(on_demand: Any, of: str) -> None:
 
 
 @pytest.mark.parametrize("given", [{"ReadUnitsPerSecond": 12_000}, {"WriteUnitsPerSecond": 4_000}])
-def test_equal_warm_throughput_is_no_change(on_demand: Any, given: Body) -> None:
+def test_equal_warm_throughput_is_not_a_change(on_demand: Any, given: Body) -> None:
     answer, _, after = change(on_demand, WarmThroughput=given)
     assert answer == after
     assert answer["WarmThroughput"]["Status"] == "ACTIVE"
@@ -273,7 +273,7 @@ def test_without_a_delay_the_answer_shows_the_change_and_then_it_is_done(service
     assert service.describe_table(TableName="Things")["Table"]["TableStatus"] == "ACTIVE"
 
 
-def test_a_new_table_describes_what_its_creation_did_not_answer(slow_service: Any) -> None:
+def test_a_description_has_more_members_than_the_answer_to_create_table(slow_service: Any) -> None:
     table = slow_service.request(
         "CreateTable",
         {"TableName": "Things", "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],

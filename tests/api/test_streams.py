@@ -29,7 +29,7 @@ def refusal(service: Any, operation: str, **body: Any) -> str | None:
     return caught.value.message
 
 
-def test_a_table_tells_of_its_stream_and_the_stream_of_its_table(streamed: Any) -> None:
+def test_a_table_names_its_stream_and_the_stream_its_table(streamed: Any) -> None:
     table = streamed.describe_table(TableName="Things")["Table"]
     assert table["StreamSpecification"] == {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
     listed = request(streamed, "ListStreams", TableName="Things")

@@ -1,4 +1,4 @@
-"""Definitions of tables and their changes: what is refused, and in which words."""
+"""Definitions of tables and their changes: those that are refused, and the error texts."""
 
 from dataclasses import replace
 from typing import Any

@@ -51,7 +51,7 @@ def test_a_deleted_table_with_a_local_index_leaves_no_counters(service: Any, val
 
 
 def test_a_table_stays_when_the_clock_goes_back(service: Any) -> None:
-    """It was told to be CREATING until the moment of its creation, which then was to come once more."""
+    """When the clock went back, it was described as CREATING until the time of its creation came again."""
     service.table()
     service.update_table(TableName="Things", DeletionProtectionEnabled=False)
     service.clock.advance(-5_000)
@@ -66,7 +66,7 @@ def test_warming_reads_leaves_the_warm_throughput_of_writes(service: Any) -> Non
     assert warm == {"ReadUnitsPerSecond": 15_000, "WriteUnitsPerSecond": 4_000, "Status": "ACTIVE"}
 
 
-def test_states_last_as_long_as_they_are_told_to(slow_service: Any) -> None:
+def test_states_last_as_long_as_configured(slow_service: Any) -> None:
     service = slow_service
     service.table()
     assert service.describe_table(TableName="Things")["Table"]["TableStatus"] == "CREATING"
@@ -216,7 +216,7 @@ def test_a_region_without_others_refuses_replicas(service: Any) -> None:
     assert (refusal.code, refusal.message) == ("ValidationException", "Unsupported region: eu-west-1")
 
 
-def test_a_table_that_is_updating_tells_its_old_units(slow_service: Any) -> None:
+def test_an_updating_table_shows_its_old_units(slow_service: Any) -> None:
     service = slow_service
     units = {"ReadCapacityUnits": 5, "WriteCapacityUnits": 5}
     service.table(BillingMode="PROVISIONED", ProvisionedThroughput=units)

@@ -1,4 +1,4 @@
-"""Tags: which are legal, where they may be, and what they are refused with."""
+"""Tags: valid ones, the resources that can have them, and the errors for others."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ def test_places_that_have_no_tags(service: Any, operation: str, more: Body, plac
     assert (refused.code, refused.message) == (code, message)
 
 
-def test_a_stream_has_tags_of_its_own(service: Any) -> None:
+def test_a_stream_has_its_own_tags(service: Any) -> None:
     service.table(
         Tags=tags(of="table"), StreamSpecification={"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"}
     )  # fmt: skip

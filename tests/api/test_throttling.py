@@ -1,6 +1,6 @@
 """Tables and indexes are throttled at their throughput.
 
-Each bucket holds 300 seconds at first. `spend` uses up what a table has left, to the unit, so that the next request is
+Each bucket holds 300 seconds at first. `spend` uses up the units that a table has left, so that the next request is
 refused until the clock moves.
 """
 
@@ -82,7 +82,7 @@ TABLE_READ = (TABLE_EXCEEDED, [("TableReadProvisionedThroughputExceeded", "Thing
 
 
 class TestSingleItems:
-    def test_the_burst_is_300_seconds_and_then_the_rate_is_what_is_left(self, service: Any) -> None:
+    def test_the_burst_is_300_seconds_then_the_rate_applies(self, service: Any) -> None:
         provisioned(service, write=2)
         for _ in range(600):
             service.put_item(TableName="Things", Item=item("a"))
@@ -133,7 +133,7 @@ class TestSingleItems:
         service.request(operation, {"TableName": "Things", **body})
         assert service.get_item(TableName="Things", Key=key("spent")) != before
 
-    def test_a_failed_condition_is_charged_as_a_write_of_the_item_that_is_there(self, service: Any) -> None:
+    def test_a_failed_condition_is_charged_as_a_write_of_the_existing_item(self, service: Any) -> None:
         provisioned(service)
         spend_writes(service, 100)
         absent = {"TableName": "Things", "Item": item("spent"), "ConditionExpression": "attribute_not_exists(pk)"}
@@ -203,7 +203,7 @@ class TestMaxima:
         service.update_table(TableName="Things", OnDemandThroughput={"MaxWriteRequestUnits": -1})
         spend_writes(service, 5000)
 
-    def test_a_debt_is_forgotten_where_nothing_limits_any_more(self, service: Any) -> None:
+    def test_a_debt_is_forgotten_when_the_limit_is_removed(self, service: Any) -> None:
         index = global_index("by-g", "g", ProvisionedThroughput=units(1, 1))
         provisioned(service, write=1000, types={"g": "S"}, GlobalSecondaryIndexes=[index])
         for number in range(300):
@@ -240,7 +240,7 @@ class TestIndexes:
             ("TransactWriteItems", None),
         ],
     )
-    def test_an_index_that_is_exhausted_holds_up_writes_that_change_its_entries(
+    def test_an_exhausted_index_throttles_writes_that_change_its_entries(
         self, indexed: Any, operation: str, body: Any
     ) -> None:
         if body is None:
@@ -256,7 +256,7 @@ class TestIndexes:
         assert indexed.scan(TableName="Things")["Count"] == 300
         assert indexed.scan(TableName="Things", IndexName="by-g")["Count"] == 300
 
-    def test_it_holds_up_no_others(self, indexed: Any) -> None:
+    def test_it_delays_no_others(self, indexed: Any) -> None:
         indexed.put_item(TableName="Things", Item=item("new"))
         indexed.put_item(TableName="Things", Item=item("new", h={"S": "h"}))
         indexed.put_item(TableName="Things", Item=item("001", 2, g={"S": "g"}))  # the entry has only keys
@@ -292,7 +292,7 @@ class TestIndexes:
             service.put_item(TableName="Things", Item=item(f"more {number}", g={"S": "g"}))
         assert exceeded(service.refused("DeleteItem", TableName="Things", Key=key("1"))) == self.BY_G
 
-    def test_a_write_whose_condition_fails_needs_nothing_of_the_index(self, indexed: Any) -> None:
+    def test_a_write_whose_condition_fails_consumes_no_units_of_the_index(self, indexed: Any) -> None:
         error = indexed.refused("PutItem", TableName="Things", Item=item("a", g={"S": "g"}),
                                 ConditionExpression="attribute_exists(pk)")  # fmt: skip
         assert error.code == "ConditionalCheckFailedException"
@@ -336,7 +336,7 @@ class TestIndexes:
 
 
 class TestPages:
-    def test_a_page_is_charged_for_what_it_examined(self, service: Any) -> None:
+    def test_a_page_is_charged_for_the_examined_items(self, service: Any) -> None:
         provisioned(service, write=10)
         for number in range(10):
             service.put_item(TableName="Things", Item=item(f"{number}", 40))
@@ -384,7 +384,7 @@ class TestBatches:
         assert answer["UnprocessedItems"] == {"Things": requests}
         assert exceeded(service.refused("BatchWriteItem", RequestItems={"Things": requests})) == TABLE_WRITE
 
-    def test_a_batch_that_is_wrong_is_refused_as_a_whole_even_if_the_table_is_exhausted(self, service: Any) -> None:
+    def test_an_invalid_batch_is_refused_as_a_whole_even_if_the_table_is_exhausted(self, service: Any) -> None:
         provisioned(service, types={"g": "S"}, GlobalSecondaryIndexes=[
             global_index("by-g", "g", ProvisionedThroughput=units(1, 1))])  # fmt: skip
         spend_writes(service, 299)
@@ -454,7 +454,7 @@ class TestTransactions:
         assert [reason["Code"] for reason in error.fields["CancellationReasons"]] == ["ConditionalCheckFailed"]
         assert exceeded(service.refused("PutItem", TableName="Things", Item=item("a"))) == TABLE_WRITE
 
-    def test_a_cancelled_one_is_charged_for_each_of_its_items_whichever_was_refused(self, service: Any) -> None:
+    def test_a_cancelled_transaction_is_charged_for_each_of_its_items(self, service: Any) -> None:
         provisioned(service)
         service.table("Free")
         spend_writes(service, 100)
@@ -514,14 +514,14 @@ class TestStatements:
         self.run(service, select, ConsistentRead=True)
         assert exceeded(service.refused("ExecuteStatement", Statement=select)) == TABLE_READ
 
-    def test_an_insert_of_what_is_there_is_charged(self, service: Any) -> None:
+    def test_an_insert_of_an_existing_item_is_charged(self, service: Any) -> None:
         provisioned(service)
         spend_writes(service, 299)
         insert = "INSERT INTO Things VALUE {'pk': 'spent'}"
         assert service.refused("ExecuteStatement", Statement=insert).code == "DuplicateItemException"
         assert exceeded(service.refused("ExecuteStatement", Statement=insert)) == TABLE_WRITE
 
-    def test_a_batch_tells_each_refused_statement(self, service: Any) -> None:
+    def test_a_batch_reports_each_refused_statement(self, service: Any) -> None:
         provisioned(service)
         spend_writes(service, 300)
         spend_reads(service, 300)
@@ -538,7 +538,7 @@ class TestStatements:
         service.clock.advance(1)
         assert "Item" in service.get_item(TableName="Things", Key=key("spent"))
 
-    def test_a_batch_tells_of_what_it_refused_as_much_as_it_took(self, service: Any) -> None:
+    def test_a_batch_reports_both_refused_and_accepted_entries(self, service: Any) -> None:
         provisioned(service)
         service.table("Free")
         spend_writes(service, 100)
@@ -572,7 +572,7 @@ class TestStatements:
 
 
 class TestChanges:
-    def test_other_units_are_the_rate_at_once_and_what_was_saved_stays(self, service: Any) -> None:
+    def test_changed_units_are_the_rate_at_once_and_saved_units_stay(self, service: Any) -> None:
         provisioned(service, write=1)
         spend_writes(service, 300)
         service.clock.advance(100_000)  # 100 units
@@ -589,7 +589,7 @@ class TestChanges:
         spend_writes(service, 300)
         assert exceeded(service.refused("PutItem", TableName="Things", Item=item("a"))) == TABLE_WRITE
 
-    def test_an_index_of_its_own_units(self, service: Any) -> None:
+    def test_an_index_with_its_own_units(self, service: Any) -> None:
         index = global_index("by-g", "g", ProvisionedThroughput=units(1, 1))
         provisioned(service, write=100, types={"g": "S"}, GlobalSecondaryIndexes=[index])
         for number in range(300):
@@ -604,7 +604,7 @@ class TestChanges:
             service.put_item(TableName="Things", Item=item(f"more {number}", g={"S": "g"}))
         exceeded(service.refused("PutItem", **put))
 
-    def test_a_table_that_goes_on_demand_is_throttled_no_more(self, service: Any) -> None:
+    def test_a_table_changed_to_on_demand_is_no_longer_throttled(self, service: Any) -> None:
         provisioned(service)
         spend_writes(service, 300)
         service.update_table(TableName="Things", BillingMode="PAY_PER_REQUEST")

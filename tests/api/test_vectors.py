@@ -264,7 +264,7 @@ def test_writes_refuse_an_unfit_vector(service: Service, value: Any, text: str) 
     assert service.scan(TableName="Things")["Count"] == 0
 
 
-def test_an_update_checks_only_what_it_changes(service: Service) -> None:
+def test_an_update_checks_only_the_changed_attributes(service: Service) -> None:
     service.table()
     service.put_item(TableName="Things", Item=note("a", 1, 2))
     service.update_table(TableName="Things", VectorIndexUpdates=[{"Create": index()}])
@@ -533,7 +533,9 @@ def test_an_index_is_deleted_during_a_search(service: Service, monkeypatch: pyte
     assert search_refused(service, 1, 2, 3) == "The table does not have the specified index: near"
 
 
-def test_without_the_packages_a_search_says_what_to_install(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_packages_a_search_names_the_extra_to_install(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "atoll.vectors", None)
     monkeypatch.setitem(sys.modules, "atoll.vectors.searching", None)
     service.table(VectorIndexes=[index()])

@@ -19,11 +19,11 @@ START_MS = 1_800_000_000_000
 
 
 def held(units: float, rate: float, after_ms: int) -> float:
-    """What a bucket holds so long after it held these units."""
+    """The units of a bucket some time after it held these."""
     return Bucket(units, START_MS).held(rate, START_MS + after_ms)
 
 
-def test_a_new_bucket_holds_what_flows_into_it_in_300_seconds() -> None:
+def test_a_new_bucket_holds_the_units_of_300_seconds() -> None:
     assert full(5, START_MS) == Bucket(1500, START_MS)
 
 
@@ -33,18 +33,18 @@ def test_a_bucket_is_refilled_steadily_and_never_runs_over() -> None:
     assert held(0, 10, 3_600_000) == 3000
 
 
-def test_a_debt_is_paid_before_anything_is_there() -> None:
+def test_a_debt_is_paid_before_units_accumulate() -> None:
     assert held(-100, 10, 9_999) < 0
     assert held(-100, 10, 10_001) > 0
 
 
-def test_at_another_rate_a_bucket_keeps_what_it_holds_if_there_is_room() -> None:
+def test_at_another_rate_a_bucket_keeps_its_units_if_there_is_room() -> None:
     assert held(1500, 100, 0) == 1500
     assert held(1500, 1, 0) == 300
     assert held(-50, 1, 0) == -50
 
 
-def test_a_clock_that_was_set_back_refills_nothing_and_then_goes_on() -> None:
+def test_a_clock_that_was_set_back_refills_nothing_until_it_catches_up() -> None:
     clock = ManualClock(START_MS)
     buckets = LocalBuckets(clock)
     buckets.take(7, 10, 3_000)
@@ -82,9 +82,7 @@ OPERATIONS = st.lists(st.tuples(st.integers(0, 400_000), st.sampled_from([0.5, 1
 
 
 @given(rate=st.integers(1, 50), operations=OPERATIONS)
-def test_no_schedule_gets_more_than_the_burst_and_the_rate_beyond_the_last_operation(
-    rate: int, operations: list[tuple[int, float]]
-) -> None:
+def test_no_schedule_gets_more_than_the_burst_plus_the_rate(rate: int, operations: list[tuple[int, float]]) -> None:
     clock = ManualClock(START_MS)
     buckets = LocalBuckets(clock)
     consumed, last = 0.0, 0.0
@@ -110,7 +108,7 @@ def test_a_client_that_waits_for_its_units_is_never_throttled(rate: int, operati
 
 
 @pytest.mark.parametrize("kind", ["local", "shared"])
-def test_buckets_know_each_other_not_and_are_full_when_all_is_forgotten(kind: str, tmp_path: Path) -> None:
+def test_buckets_are_independent_and_full_after_they_are_forgotten(kind: str, tmp_path: Path) -> None:
     clock = ManualClock(START_MS)
     buckets = LocalBuckets(clock) if kind == "local" else SharedBuckets(tmp_path / "buckets", clock)
     buckets.take(1001, 2, 650)
@@ -181,7 +179,7 @@ def test_processes_lose_none_of_each_others_changes(tmp_path: Path) -> None:
     end(*processes)
 
 
-def test_a_process_that_comes_later_finds_the_buckets_as_they_are_and_the_first_of_all_finds_them_full(
+def test_a_later_process_finds_the_buckets_as_they_are_and_the_first_one_finds_them_full(
     tmp_path: Path,
 ) -> None:
     first = other_process(tmp_path / "buckets")

@@ -45,7 +45,7 @@ WAITS = st.lists(st.tuples(st.integers(0, 3_000), st.sampled_from([0.5, 1, 2, 10
 
 
 @given(kind=st.sampled_from(["Read", "Write"]), operations=WAITS)
-def test_no_sequence_gets_more_of_a_partition_than_a_second_and_the_rate_beyond_the_last_operation(
+def test_no_sequence_gets_more_from_a_partition_than_one_second_plus_the_rate(
     kind: str, operations: list[tuple[int, float]]
 ) -> None:
     ranges, things, rate = KeyRanges(ManualClock(START_MS)), table(), RATES[kind]
@@ -60,7 +60,7 @@ def test_no_sequence_gets_more_of_a_partition_than_a_second_and_the_rate_beyond_
 
 
 @given(kind=st.sampled_from(["Read", "Write"]), operations=WAITS)
-def test_a_client_that_asks_at_exactly_the_rate_of_a_partition_is_never_throttled(
+def test_a_client_at_exactly_the_rate_of_a_partition_is_never_throttled(
     kind: str, operations: list[tuple[int, float]]
 ) -> None:
     clock = ManualClock(START_MS)
@@ -73,7 +73,7 @@ def test_a_client_that_asks_at_exactly_the_rate_of_a_partition_is_never_throttle
 
 
 @given(warm=st.sampled_from([4_000, 12_000]), operations=WAITS)
-def test_no_sequence_gets_more_of_a_table_on_demand_than_a_second_and_its_rate(
+def test_no_sequence_gets_more_from_an_on_demand_table_than_one_second_plus_its_rate(
     warm: int, operations: list[tuple[int, float]]
 ) -> None:
     clock = ManualClock(START_MS)
@@ -87,7 +87,7 @@ def test_no_sequence_gets_more_of_a_table_on_demand_than_a_second_and_its_rate(
             assert consumed - last <= warm + warm * (clock.now_ms() - START_MS) / 1000 + 1e-3
 
 
-def test_a_debt_is_paid_before_anything_is_there() -> None:
+def test_a_debt_is_paid_before_units_accumulate() -> None:
     clock = ManualClock(START_MS)
     ranges, things = KeyRanges(clock), table()
     take(ranges, things, 1_400)
@@ -114,7 +114,7 @@ def test_the_memory_is_the_same_after_a_million_keys() -> None:
     assert len(ranges._numbers) == before < 300_000
 
 
-def test_a_clock_that_was_set_back_throttles_nobody_for_hours() -> None:
+def test_a_clock_that_was_set_back_throttles_no_client_for_hours() -> None:
     clock = ManualClock(START_MS)
     ranges, things = KeyRanges(clock), table(mode=schema.ON_DEMAND)
     take(ranges, things, 50_000)
@@ -244,7 +244,7 @@ print(admitted, flush=True)
 """
 
 
-def test_three_processes_together_get_what_one_would_get_within_5_percent(tmp_path: Path) -> None:
+def test_three_processes_together_get_as_much_as_one_within_5_percent(tmp_path: Path) -> None:
     root = str(Path(__file__).parents[2])
     processes = [
         subprocess.Popen(

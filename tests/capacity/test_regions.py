@@ -1,4 +1,4 @@
-"""A replica's throughput changes in another region: what its buckets saved until then, they saved at the old rate."""
+"""A replica's throughput changes in another region: its buckets save at the old rate until then."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A write reads its item once, whether it is made or refused: who charges for it has no need to look again."""
+"""A write reads its item once, whether it is made or refused: charging for it needs no second read."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ def test_no_false_alarm_whatever_happens_meanwhile(monkeypatch: pytest.MonkeyPat
         ("change", lambda tx, t: tx.delete(list(tx.scan(*fmt.space_range(t.log_space)))[3][0])),
     ],
 )  # fmt: skip
-def test_damage_is_found_all_the_same(kind: str, damage: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_damage_is_found_nevertheless(kind: str, damage: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(on, "SLICE_ROWS", 2)
     rng = random.Random(1)
     world = slow_world()
@@ -137,7 +137,7 @@ def test_damage_is_found_all_the_same(kind: str, damage: Any, monkeypatch: pytes
     assert moves > 40
 
 
-def test_records_that_are_trimmed_meanwhile_are_no_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_records_trimmed_meanwhile_are_not_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(on, "SLICE_ROWS", 2)
     world = ManualRegion()
     world.create()
@@ -157,7 +157,7 @@ def test_records_that_are_trimmed_meanwhile_are_no_gap(monkeypatch: pytest.Monke
 
 
 def test_a_check_lets_the_server_reset_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SQLite resets the write-ahead log only while nobody reads from it."""
+    """SQLite resets the write-ahead log only while there are no readers."""
     path = save(full_world(), tmp_path)
     monkeypatch.setattr(file, "LOG_PAGES", 20)
     with closing(sqlitefile.connect(path, synced=False)) as server, closing(file.open_file(path)) as own:
@@ -172,7 +172,7 @@ def test_a_check_lets_the_server_reset_its_log(tmp_path: Path, monkeypatch: pyte
             server.execute("UPDATE kv SET v = randomblob(9000), c = 0 WHERE id = (SELECT min(id) FROM kv)").fetchall()
 
         def reset(seconds: float) -> None:
-            """What the server does meanwhile."""
+            """The work of the server meanwhile."""
             server.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
             write()
 

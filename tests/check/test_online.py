@@ -95,7 +95,7 @@ def test_check_of_a_running_server(data: Path, caplog: pytest.LogCaptureFixture)
     assert [record.message for record in caplog.records if record.levelno > logging.INFO] == [found, CHECKED.over]
 
 
-def test_writes_during_a_check_are_no_damage(data: Path) -> None:
+def test_writes_during_a_check_are_not_damage(data: Path) -> None:
     async def story(node: Node) -> None:
         rng = random.Random(5)
         await admin.start_check(node, {})
@@ -139,7 +139,7 @@ def test_stopping_the_server_ends_its_checks(data: Path) -> None:
     assert not (data / REGION / f"{FILE_NAME}-wal").exists()
 
 
-def test_failed_check_says_why(data: Path) -> None:
+def test_a_failed_check_has_a_reason(data: Path) -> None:
     directory = data / REGION
     (directory / FILE_NAME).write_bytes(b"no database" * 1000)
     assert "error" in online._checked(directory)
@@ -222,7 +222,7 @@ def test_start_after_an_unclean_end_logs_damage(data: Path, tmp_path: Path, capl
 
 
 @pytest.mark.parametrize("is_repaired", [False, True])
-def test_check_and_repair_of_what_a_killed_server_left(
+def test_check_and_repair_after_a_killed_server(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_repaired: bool
 ) -> None:
     """The check leaves the write-ahead log, which the next start expects. A repair moves it into the old file."""

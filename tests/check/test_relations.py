@@ -351,7 +351,9 @@ def test_no_false_alarm_while_indexes_and_time_to_live_change(seed: int, monkeyp
         assert findings(world) == []
 
 
-def test_an_index_under_construction_must_have_what_its_backfill_has_passed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_index_under_construction_must_have_the_entries_that_its_backfill_passed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(backfill, "ITEMS", 5)
     world = slow_world()
     rng = random.Random(0)

@@ -1,4 +1,4 @@
-"""`atoll store check` over files: what is damaged is found, repaired and reported; servers are not disturbed."""
+"""`atoll store check` over files: damage is found, repaired and reported; servers are not disturbed."""
 
 from __future__ import annotations
 
@@ -326,7 +326,7 @@ def test_stores_in_use_are_refused(run: Run, data: Path) -> None:
     assert run()[0] == 0
 
 
-def test_files_that_are_no_stores_of_this_format_are_refused(run: Run, data: Path) -> None:
+def test_files_that_are_not_stores_of_this_format_are_refused(run: Run, data: Path) -> None:
     (data / REGION / FILE_NAME).write_bytes(b"no database" * 1000)
     assert run()[0] == 2
     (data / REGION / FILE_NAME).unlink()

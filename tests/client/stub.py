@@ -1,4 +1,4 @@
-"""An endpoint that answers as a test says, one answer after the other; the last one again and again."""
+"""An endpoint with given answers: it returns one after the other, and the last one repeatedly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calls: what is repeated, what fails, and how connections are used."""
+"""Calls: retries, failures, and the use of connections."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ class TestRepeating:
             client_of(stub.url)[0].call("TransactWriteItems")
         assert caught.value.reasons == ["ConditionalCheckFailed"] and len(stub.requests) == 2
 
-    def test_nobody_listens(self) -> None:
+    def test_no_server_listens(self) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             client, pauses = client_of(f"http://127.0.0.1:{free.getsockname()[1]}", attempts=3)
@@ -131,7 +131,7 @@ class TestRepeating:
                 client.call("ListTables")
         assert len(pauses) == 2
 
-    def test_text_that_is_no_unicode_is_refused(self) -> None:
+    def test_text_that_is_not_unicode_is_refused(self) -> None:
         """Words of a command line that are no UTF-8 have such characters."""
         with Stub(DONE) as stub, pytest.raises(CallError, match="the request cannot be sent"):
             client_of(stub.url)[0].call("GetItem", Key={"pk": {"S": "\udcff"}})
@@ -141,7 +141,7 @@ class TestRepeating:
         with Stub(DONE) as stub, pytest.raises(Unreachable, match="it does not speak TLS"):
             client_of(stub.url.replace("http:", "https:"), attempts=1)[0].call("ListTables")
 
-    def test_a_program_that_is_no_dynamodb(self) -> None:
+    def test_a_program_that_is_not_dynamodb(self) -> None:
         with (
             Stub((404, b"<html>")) as stub,
             pytest.raises(Refusal, match="HTTP status 404: an answer that is not Dyna"),
@@ -266,7 +266,7 @@ def test_a_client_may_be_closed_while_others_use_it(server: testing.LocalServer)
 
 
 class TestHostileServers:
-    """An answer ends, whatever a server sends, and its words command no terminal."""
+    """Whatever a server sends, the call ends, and no text of it controls the terminal."""
 
     @pytest.mark.parametrize(
         "start, piece",

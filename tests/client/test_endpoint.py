@@ -1,4 +1,4 @@
-"""Which URL, region and credentials a command uses."""
+"""The URL, region and credentials that a command uses."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class TestUrls:
 
     @pytest.mark.parametrize("place", ["Frankfurt", "ftp://x", "http://", "http://a:x", "http://a b"])
     def test_invalid_endpoints(self, place: str) -> None:
-        with pytest.raises(Misconfigured, match="is no endpoint"):
+        with pytest.raises(Misconfigured, match="is not an endpoint"):
             resolved(place, KEYS)
 
     def test_the_files_name_an_endpoint(self, tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ class TestRegions:
         assert resolved("", variables, **options).region == region
 
     def test_invalid_regions(self) -> None:
-        with pytest.raises(Misconfigured, match="is no region"):
+        with pytest.raises(Misconfigured, match="is not a region"):
             resolved(region="evil.example/")
 
 
@@ -121,7 +121,7 @@ class TestCredentials:
             resolved("http://db.example")
 
     def test_half_a_key(self) -> None:
-        with pytest.raises(Misconfigured, match="AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY need each other"):
+        with pytest.raises(Misconfigured, match="set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"):
             resolved("", {"AWS_ACCESS_KEY_ID": "x"})
 
     def test_a_missing_profile(self, files: dict[str, str]) -> None:
@@ -154,7 +154,7 @@ class TestCredentials:
 
     @pytest.mark.parametrize("url", ["http://user:the-secret@db", "http://:the-secret@db", "http://a@b@db"])
     def test_a_url_with_a_password_is_not_shown(self, url: str) -> None:
-        with pytest.raises(Misconfigured, match="no user name") as caught:
+        with pytest.raises(Misconfigured, match="cannot have a user name") as caught:
             resolved(url)
         assert "the-secret" not in str(caught.value)
 

@@ -1,4 +1,4 @@
-"""etcd, where Patroni keeps who the primary is: three servers on loopback."""
+"""etcd, in which Patroni stores the name of the primary: three servers on loopback."""
 
 from __future__ import annotations
 

@@ -148,7 +148,7 @@ def connect(endpoint: str) -> Any:
 
 
 class Load:
-    """Processes that work until they are told to stop. Each process seldom writes `acknowledged_ns`."""
+    """Processes that work until they are stopped. Each process seldom writes `acknowledged_ns`."""
 
     def __init__(self, directory: Path, endpoints: list[str], processes: int, seed: int) -> None:
         context = multiprocessing.get_context("spawn")

@@ -143,7 +143,7 @@ class Machine:
         self.kill_postgres()
 
     def status(self) -> dict[str, Any]:
-        """What its Patroni says of it; empty if it does not answer."""
+        """Patroni's report about this machine; empty if Patroni does not answer."""
         return self._ask("patroni")
 
     def members(self) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The programs of a cluster: what is installed, and processes that run as the user postgres.
+"""The programs of a cluster: install them, and run them as the user postgres.
 
 PostgreSQL refuses to run as root, so root runs it, etcd and Patroni as the user postgres. Debian's Patroni is older
 than 4.1 and may lose acknowledged writes after a freeze, so Patroni comes from PyPI into an environment of its own,
@@ -60,7 +60,7 @@ def free_ports(count: int) -> list[int]:
 
 
 class Program:
-    """A process in a session of its own, so that a Ctrl-C on the terminal does not reach it."""
+    """A process in a separate session, so that a Ctrl-C on the terminal does not reach it."""
 
     def __init__(self, command: Sequence[str], log: Path) -> None:
         self._command = command

@@ -1,4 +1,4 @@
-"""What must hold after the drill."""
+"""The checks after the drill."""
 
 from __future__ import annotations
 

@@ -24,8 +24,8 @@ open_url = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
     [
         (["--host", "0.0.0.0"], "set a password"),
         (["--host", "tables.example"], "set a password"),
-        (["--endpoint-url", "localhost:8000"], "'localhost:8000' is no endpoint"),
-        (["--endpoint", "http://user:secret@localhost:8000"], "an endpoint has no user name and password"),
+        (["--endpoint-url", "localhost:8000"], "'localhost:8000' is not an endpoint"),
+        (["--endpoint", "http://user:secret@localhost:8000"], "cannot have a user name and password"),
         (["--port", "65536"], "--port must be a number"),
         (["--port", "x"], "--port must be a number"),
         (["--password-file", "/nowhere"], "--password-file"),
@@ -41,7 +41,7 @@ def test_an_option_without_sense_is_refused(options, why, capsys, monkeypatch):
 def test_the_endpoint_is_that_of_the_environment(capsys, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "localhost:8000")
     assert main(["console"]) == 2
-    assert "'localhost:8000' is no endpoint" in capsys.readouterr().err
+    assert "'localhost:8000' is not an endpoint" in capsys.readouterr().err
 
 
 def test_a_short_password_is_refused(tmp_path: Path, capsys):
@@ -63,7 +63,7 @@ def test_the_console_of_a_server_calls_it_on_this_machine(host, port, url):
     assert endpoint(host, port) == url
 
 
-def test_a_console_lives_as_long_as_its_server(tmp_path: Path):
+def test_a_console_ends_with_its_server(tmp_path: Path):
     """Even if the server is killed."""
     command = [sys.executable, "-m", "atoll", "serve", "--in-memory", "--port", "0", "--console", "--console-port", "0"]
     server = subprocess.Popen(command, cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)

@@ -32,7 +32,7 @@ class TestLineage:
         assert placed["b"].row == (placed["c"].row + placed["d"].row) / 2
         assert [name for name, one in placed.items() if one.is_open] == ["c", "d"]
 
-    def test_a_trimmed_parent_is_no_reason_to_hide_a_shard(self):
+    def test_a_shard_with_a_trimmed_parent_is_shown(self):
         assert [one.generation for one in arranged([shard("b", "trimmed")])] == [0]
 
     def test_hundreds_of_generations(self):
@@ -50,7 +50,7 @@ class TestCharts:
         assert "<script" not in text
         ElementTree.fromstring(text)
 
-    def test_it_says_what_it_shows(self):
+    def test_the_drawing_has_a_text_for_screen_readers(self):
         text = as_text(chart("Reads", [Line("consumed", "a", [(0, 5), (60, 7)])], 0, 60, []))
         assert 'aria-label="Reads: consumed at most 7"' in text
 
@@ -64,7 +64,7 @@ class TestCharts:
 
 
 class TestMap:
-    def test_every_region_has_a_place_of_its_own(self):
+    def test_every_region_has_its_own_place(self):
         names = [*places.PLACES, "moon-1", "mars-1"]
         found = places.placed(names)
         assert len(set(found.values())) == len(names)

@@ -1,4 +1,4 @@
-"""Whom the console serves: its own pages, at its own names, signed-in visitors."""
+"""The requests that the console serves: from its own pages, at its own names, of signed-in visitors."""
 
 from __future__ import annotations
 
@@ -214,7 +214,7 @@ class TestCredential:
     def visitor(self, guarded_server, no_keys):
         return Visitor(Endpoint(Address(guarded_server.endpoint_url)))
 
-    def test_a_server_that_wants_signatures_makes_the_console_ask(self, visitor):
+    def test_a_server_that_requires_signatures_makes_the_console_ask(self, visitor):
         assert visitor.ask().headers["location"] == "/sign-in"
         assert 'name="secret"' in visitor.ask("/sign-in").body
 
@@ -223,7 +223,7 @@ class TestCredential:
         assert visitor.ask("/sign-in", "POST", {"access_key": key, "secret": secret}).status == 403
         assert not visitor.served
 
-    def test_each_visitor_acts_with_a_credential_of_its_own(self, guarded_server, visitor):
+    def test_each_visitor_acts_with_their_own_credential(self, guarded_server, visitor):
         visitor.ask("/sign-in", "POST", {"access_key": "AKIAANN", "secret": "ann's secret"})
         visitor.ask()
         ann, visitor.cookie = visitor.cookie, ""

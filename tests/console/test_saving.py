@@ -71,7 +71,7 @@ def test_an_edit_changes_adds_and_removes(client, item):
     ],
     ids=["the same attribute", "another attribute", "an attribute that both add", "removed"],
 )
-def test_an_edit_of_an_item_that_changed_is_refused_and_tells_what_it_is_now(client, theirs):
+def test_an_edit_of_a_changed_item_is_refused_and_shows_the_present_item(client, theirs):
     client.put_item(TableName="Table", Item=theirs)
     assert refused(client, saving.change("Table", SEEN, WANTED, KEY)) == theirs
     assert stored(client) == theirs
@@ -117,5 +117,5 @@ def test_the_key_cannot_change():
         saving.change("Table", SEEN, {**SEEN, "id": {"S": "2"}}, KEY)
 
 
-def test_no_change_is_no_request():
+def test_without_a_change_no_request_is_sent():
     assert saving.change("Table", SEEN, dict(SEEN), KEY) is None

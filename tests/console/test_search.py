@@ -114,5 +114,5 @@ def test_the_command_line_keeps_every_character():
 
 
 def test_a_number_that_is_none_is_refused_before_it_is_sent():
-    with pytest.raises(BadValue, match="'ten' is no number"):
+    with pytest.raises(BadValue, match="'ten' is not a number"):
         Search("T", filters=(Condition("at", "=", "N", "ten"),)).request()

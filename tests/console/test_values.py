@@ -46,15 +46,15 @@ def test_a_cell_has_one_short_text(value, length):
 @pytest.mark.parametrize(
     "text, why",
     [
-        ("[]", "an item is an object"),
-        ("{", "no JSON"),
-        ('{"a": 1}', "a: a value is an object with one type"),
+        ("[]", "an item must be an object"),
+        ("{", "invalid JSON"),
+        ('{"a": 1}', "a: a value must be an object with one type"),
         ('{"a": {"S": "1", "N": "1"}}', "one type"),
-        ('{"a": {"N": "one"}}', "'one' is no number"),
-        ('{"a": {"N": 1}}', "this is no number"),
+        ('{"a": {"N": "one"}}', "'one' is not a number"),
+        ('{"a": {"N": 1}}', "this is not a number"),
         ('{"a": {"B": "!"}}', "base64"),
-        ('{"a": {"M": {"b": {"BOOL": "true"}}}}', "a.b: this is no boolean"),
-        ('{"a": {"L": [{"S": 1}]}}', r"a\[0\]: this is no string"),
+        ('{"a": {"M": {"b": {"BOOL": "true"}}}}', "a.b: this is not a boolean"),
+        ('{"a": {"L": [{"S": 1}]}}', r"a\[0\]: this is not a string"),
         ('{"a": {"S": "1"}, "a": {"S": "2"}}', "the name a occurs twice"),
         ("[" * 100_000, "deep"),
     ],
@@ -73,7 +73,7 @@ def test_a_vector_keeps_its_digits(text):
     "text", ["", "[1", "1", "null", "[null]", "[[1]]", "[true]", '["a"]', "[NaN]", "{}", "[" * 100_000]
 )
 def test_invalid_vectors_are_explained(text):
-    with pytest.raises(BadValue, match="a vector is a list of numbers"):
+    with pytest.raises(BadValue, match="a vector must be a list of numbers"):
         vector_of(text)
 
 

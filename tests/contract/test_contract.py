@@ -1,4 +1,4 @@
-"""What every engine promises."""
+"""The promises of every engine."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_committed_row_is_read_and_missing_one_is_none(run):
     run(scenario)
 
 
-def test_reads_in_two_steps_see_what_others_see(run):
+def test_reads_in_two_steps_see_the_same_as_other_reads(run):
     def refuse(snapshot):
         raise Refused(snapshot.number(b"n"))
 
@@ -131,7 +131,7 @@ def test_stop_iteration_out_of_a_function_spoils_no_other(run):
     run(scenario)
 
 
-def test_caller_that_went_away_stops_nobody(run):
+def test_a_caller_that_disconnects_stops_no_other(run):
     async def scenario(engine):
         lost = asyncio.ensure_future(engine.transact(lambda tx: tx.put(b"a", b"")))
         kept = asyncio.ensure_future(engine.transact(lambda tx: tx.put(b"b", b"")))
@@ -201,7 +201,7 @@ def test_scan_in_a_transaction_merges_puts_deletes_and_deleted_ranges(run):
     run(scenario)
 
 
-def test_scan_sees_what_was_written_before_it_began(run):
+def test_a_scan_sees_all_writes_before_its_begin(run):
     def double(tx):
         for key, value in tx.scan(*ALL):
             tx.put(key + key, value)
@@ -239,7 +239,7 @@ def test_delete_range_takes_the_start_and_leaves_the_end(run):
     run(scenario)
 
 
-def test_deleting_what_is_not_there_is_allowed(run):
+def test_deleting_an_absent_row_is_allowed(run):
     async def scenario(engine):
         await engine.transact(lambda tx: (tx.delete(b"none"), tx.delete_range(b"x", b"y"), tx.delete_range(b"y", b"x")))
         assert await everything(engine) == []
@@ -260,7 +260,7 @@ def test_counters_start_at_zero_and_are_a_key_space_of_their_own(run):
     run(scenario)
 
 
-def test_counter_is_never_older_than_the_rows_beside_it(run):
+def test_a_counter_is_never_older_than_the_rows_of_its_snapshot(run):
     """Every transaction counts and writes the number; whoever reads both, in either order, reads the same."""
 
     def write(tx):

@@ -1,4 +1,4 @@
-"""How many round trips an operation may take behind a network, with a warm catalog. The database works over any
+"""The number of round trips that an operation may take over a network, with a warm catalog. The database works over any
 engine, so this is part of its contract with them."""
 
 from __future__ import annotations

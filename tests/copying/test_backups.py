@@ -113,7 +113,7 @@ def test_chosen_regions(data: Path, file: Path, tmp_path: Path, capsys: pytest.C
     assert "has no region mars-1: it has 123456789012/us-east-1, eu-west-1" in capsys.readouterr().err
 
 
-def test_a_second_backup_adds_what_has_changed(data: Path, file: Path, tmp_path: Path) -> None:
+def test_a_second_backup_adds_only_changes(data: Path, file: Path, tmp_path: Path) -> None:
     assert back_up(data, file) == 0
     first, rows = file.read_bytes(), stored(data)
     change(data, f"DELETE FROM kv WHERE k = x'{some_key(data).hex()}'")
@@ -181,7 +181,7 @@ def test_an_interrupted_second_backup_leaves_the_first_one_usable(
     assert stored(tmp_path / "new") == rows
 
 
-def test_a_backup_never_writes_over_what_is_behind_damage(data: Path, file: Path) -> None:
+def test_a_backup_never_overwrites_data_after_damage(data: Path, file: Path) -> None:
     assert back_up(data, file) == 0
     damaged = bytearray(file.read_bytes())
     damaged[backup_file.HEADER_BYTES + 3] ^= 1
@@ -258,7 +258,7 @@ class Stopped(Exception):
     """Instead of a signal."""
 
 
-def test_an_interrupted_restore_is_not_served_and_goes_on(
+def test_an_interrupted_restore_is_not_served_and_continues(
     data: Path, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert back_up(data, file) == 0
@@ -278,7 +278,7 @@ def test_an_interrupted_restore_is_not_served_and_goes_on(
             break
         except Stopped:
             assert not [*target.glob(f"**/{FILE_NAME}")]
-            with pytest.raises(Corrupt, match="is not complete"):
+            with pytest.raises(Corrupt, match="is incomplete"):
                 Node(Config(port=0, data=target))
     assert most > 3
     assert stored(target) == stored(data)
@@ -289,11 +289,11 @@ def test_two_backups_into_one_file_at_a_time_are_refused(
 ) -> None:
     with closing(backing_up._open(file)):
         assert back_up(data, file) == 2
-    assert "another command writes" in capsys.readouterr().err
+    assert "another command is writing" in capsys.readouterr().err
     assert back_up(data, file) == 0
 
 
-def test_a_server_goes_on_while_its_directory_is_backed_up(
+def test_a_server_continues_while_its_directory_is_backed_up(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = Settings(quotas=False, throttling="off")

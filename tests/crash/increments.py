@@ -1,6 +1,6 @@
 """One process of writers that increment one item by read and conditional write: `increments.py PORT THREADS COUNT`.
 
-Prints, as JSON, the versions that its writers were told they wrote.
+Prints, as JSON, the versions that its acknowledged writes made.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A load of which every outcome is known: what a killed server must still have afterwards.
+"""A load whose every outcome is known: the data that a killed server must still have afterwards.
 
 Each writer owns its keys and has one request in flight, so after a kill an item is what the writer's last answer said,
 or what the one unanswered request would have made of it; nothing else and nothing in between. Two things are shared by

@@ -1,4 +1,4 @@
-"""A server killed under load, again and again over one data directory: what was answered is there, whole and indexed.
+"""A server killed under load, repeatedly over one data directory: every acknowledged write is there, whole and indexed.
 
 There are 3 kills in an ordinary run, 20 where ATOLL_SOAK is set; ATOLL_SEED chooses the moments.
 """
@@ -48,7 +48,7 @@ def verify(server: servers.Server, writers: list[Writer]) -> None:
 
 
 def check_counter(stored: int, writers: list[Writer]) -> None:
-    """Each version was given to one writer at most; only unanswered increments may be nobody's."""
+    """At most one writer got each version; only unanswered increments may belong to no writer."""
     told = sorted(version for writer in writers for version in writer.versions)
     assert len(told) == len(set(told)), "two writers were told that they wrote the same version"
     assert not told or told[-1] <= stored, "an acknowledged increment is lost"

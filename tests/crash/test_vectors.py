@@ -33,7 +33,7 @@ def vector(*numbers: int) -> list[dict[str, str]]:
 def write(
     port: int, writer: int, acknowledged: dict[str, int], killed: threading.Event, begun: threading.Event
 ) -> None:
-    """Move 10 notes in turn, again and again; every third write deletes one."""
+    """Move 10 notes in turn, repeatedly; every third write deletes one."""
     with Client(port) as client:
         for turn in range(1_000_000):
             pk = f"{writer}-{turn % 10}"

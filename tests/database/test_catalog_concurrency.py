@@ -1,4 +1,4 @@
-"""The catalog's cache under functions that run in threads, on snapshots of different ages, and again."""
+"""The catalog's cache under functions that run in threads, on snapshots of different ages, some of them twice."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_acknowledged_change_of_a_table_is_seen_by_every_later_operation(seed: i
         return await desk.call(region, name, body)
 
     async def come_and_go(name: str) -> None:
-        """A table that is created, changed and deleted again and again; each life is known by its id."""
+        """A table that is created, changed and deleted repeatedly; each life is known by its id."""
         for life in range(12):
             created = await call(
                 "CreateTable",

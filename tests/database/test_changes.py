@@ -1,4 +1,4 @@
-"""What the change log keeps of a change."""
+"""The record that the change log keeps of a change."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from atoll.storage.engine import Snapshot
 
 
 def logged(world: Any) -> list[ChangeRow]:
-    """What happens to one item that is made, changed and deleted."""
+    """The records of one item that is created, changed and deleted."""
     first = len(rows(world))
     for value in ("1", "2"):
         world.put("a", value={"S": value})

@@ -1,4 +1,4 @@
-"""The one door for writes, and the time that it gives to them."""
+"""`writes.commit`, and the time that it gives to writes."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_outdated_definitions_are_never_used(world: ManualRegion) -> None:
     assert other.catalog.known.generation > known.generation
 
 
-def test_failed_transaction_leaves_its_own_definitions_to_nobody(world: ManualRegion, tmp_path: Path) -> None:
+def test_definitions_of_a_failed_transaction_are_not_cached(world: ManualRegion, tmp_path: Path) -> None:
     world.create()
     table = world.table()
 

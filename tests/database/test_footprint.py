@@ -1,4 +1,4 @@
-"""What takes the room of a store: estimates beside the truth."""
+"""The space that the parts of a store take: estimates compared with true sizes."""
 
 from __future__ import annotations
 

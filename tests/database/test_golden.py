@@ -1,4 +1,4 @@
-"""What each kind of write stores: the difference of all rows and counters, beside a golden file.
+"""The rows that each kind of write stores: the changes of all rows and counters, compared with a golden file.
 
 `UPDATE_GOLDEN=1 python -m pytest tests/database/test_golden.py` writes the files anew; read the difference in them.
 """
@@ -170,7 +170,7 @@ class Reader:
 
 
 def members(old: bytes, new: bytes) -> list[str]:
-    """What changed in a row of the catalog."""
+    """The changes in a row of the catalog."""
     before, after = orjson.loads(old), orjson.loads(new)
     pairs = [(name, before.get(name), after.get(name)) for name in after | before]
     return [f"      {n}: {orjson.dumps(b).decode()} -> {orjson.dumps(a).decode()}" for n, b, a in pairs if b != a]

@@ -66,12 +66,12 @@ def test_a_region_that_is_added_again_is_a_new_member() -> None:
 
 
 def test_settings_of_a_member_outlast_a_later_state() -> None:
-    """The member changed its settings while another replica told it to leave."""
+    """The member changed its settings while another replica removed it."""
     changed = Member(B, ACTIVE, 10, B, own=(("class", '"x"'),), own_time=20)
     told = Member(B, DELETING, 15, A)
     assert group(told).merge([changed]).by_region[B] == replace(told, own=changed.own, own_time=20)
 
 
-def test_a_loss_is_known_whoever_removed_the_member_first() -> None:
+def test_a_loss_is_known_whichever_replica_removed_the_member_first() -> None:
     lost, drained = Member(B, REMOVED, 10, A, lost=1), Member(B, REMOVED, 20, C)
     assert group(lost).merge([drained]).by_region[B] == replace(drained, lost=1)

@@ -40,13 +40,13 @@ def test_the_slowest_reader_of_the_slowest_writer_decides() -> None:
 
 
 @pytest.mark.parametrize("missing", ["b", "c"])
-def test_nothing_is_stable_before_every_replica_has_told(missing: str) -> None:
+def test_nothing_is_stable_before_every_replica_has_answered(missing: str) -> None:
     told = {"b": FROM_B, "c": FROM_C}
     del told[missing]
     assert stable(THREE, **told) == 0
 
 
-def test_a_reader_that_has_read_nothing_of_another_one_holds_everything() -> None:
+def test_a_reader_that_has_read_nothing_keeps_all_tombstones() -> None:
     assert stable(THREE, b=FROM_B, c=Link("id-c", seen=50, others=((A, "id-a", 90),))) == 0
 
 

@@ -194,7 +194,7 @@ def test_a_cursor_begins_at_a_time_or_at_the_end(world: Any) -> None:
     assert len(read(world, scope, at).changes) == 1
 
 
-def test_a_gap_is_told(world: Any) -> None:
+def test_a_gap_is_reported(world: Any) -> None:
     world.create()
     scope = Scope(world.table().log_space)
     at = world.read(lambda snapshot: cursor.start_at(snapshot, scope))
@@ -213,7 +213,7 @@ def test_a_gap_is_told(world: Any) -> None:
     assert (hidden.missed, len(hidden.changes)) == (3, 1)
 
 
-def test_shards_that_are_trimmed_are_told_and_passed_over(world: Any) -> None:
+def test_trimmed_shards_are_reported_and_skipped(world: Any) -> None:
     world.create()
     scope = Scope(world.table().log_space)
     at = world.read(lambda snapshot: cursor.start_at(snapshot, scope))

@@ -1,4 +1,4 @@
-"""The life of shards: partitions, rotation, splits, trimming."""
+"""Shards: partitions, rotation, splits, trimming."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Streams as clients read them: names, views, positions, what is told of shards."""
+"""Streams as clients read them: names, views, positions, descriptions of shards."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def nothing_against_bare_key(request: Body, ours: Body, theirs: Body) -> bool:
 
 
 def except_unchanged_parts(request: Body, ours: Body, theirs: Body) -> bool:
-    """What Atoll shows of a map or list is some of what DynamoDB Local shows; other values are the same."""
+    """Atoll shows a part of a map or list that DynamoDB Local shows; other values are the same."""
     return _is_part({"M": ours.get("Attributes", {})}, {"M": theirs.get("Attributes", {})})
 
 

@@ -119,7 +119,7 @@ def explanation_of(step: Step, atoll: Answer, oracle: Answer) -> Explained | Non
 
 
 def explained_in_batch(step: Step, atoll: Answer, oracle: Answer) -> Explained | None:
-    """A reason for each statement that was answered differently, as if it had come alone; the last one is told."""
+    """A reason for each statement that was answered differently, as if it had come alone; returns the last one."""
     explanation = None
     responses = (normalised(answer.body["Responses"]) for answer in (atoll, canonical(oracle)))
     for statement, ours, theirs in zip(step.body["Statements"], *responses, strict=True):
@@ -131,7 +131,7 @@ def explained_in_batch(step: Step, atoll: Answer, oracle: Answer) -> Explained |
 
 
 def alone(response: dict[str, Any]) -> Answer:
-    """What ExecuteStatement would have answered."""
+    """The answer that ExecuteStatement would have given."""
     if "Error" not in response:
         return Answer(200, {"Items": [response["Item"]] if "Item" in response else []})
     code = response["Error"]["Code"]
@@ -168,7 +168,7 @@ def parts_that_differ(ours: Any, theirs: Any, at: str = "") -> list[str]:
 
 
 def ends_at_bound(step: Step, ours: Any, theirs: Any) -> bool:
-    """DynamoDB Local knows that nothing can follow an item at the end of an inclusive range; nobody has to."""
+    """DynamoDB Local knows that nothing can follow an item at the end of an inclusive range; this is not required."""
     if step.operation != "Query" or "LastEvaluatedKey" in theirs or not re.search(INCLUSIVE, _json(step.body)):
         return False
     return bool({name: content for name, content in ours.items() if name != "LastEvaluatedKey"} == theirs)
@@ -181,7 +181,7 @@ def outcome(answer: Answer) -> str:
 
 
 def details(answer: Answer) -> Any:
-    """What errors carry beside their message. (Why a member of a transaction is not valid has many texts.)"""
+    """The members of errors besides their message. (Why a member of a transaction is not valid has many texts.)"""
     reasons = [
         {name: content for name, content in reason.items() if name != "Message" or reason["Code"] != "ValidationError"}
         for reason in answer.body.get("CancellationReasons", [])

@@ -1,4 +1,4 @@
-"""The family of table operations: definitions right and wrong, changes of them, and what a description says."""
+"""The family of table operations: valid and invalid definitions, changes of them, and descriptions."""
 
 from __future__ import annotations
 

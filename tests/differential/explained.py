@@ -146,7 +146,7 @@ SHAPES = [
         local="^400 |^500 InternalFailure",
     ),
     Explained(
-        "what is no member of an enumeration is refused everywhere; DynamoDB Local often takes it",
+        "what is not a member of an enumeration is refused everywhere; DynamoDB Local often takes it",
         atoll=VALIDATION + "1 validation error detected: .*Member must satisfy enum value set",
         local="^success$",
     ),
@@ -371,7 +371,7 @@ VALUES = [
         local="^success$|ConditionalCheckFailedException|Nesting Levels have exceeded supported limits$",
     ),
     Explained(
-        "the text for what is no number",
+        "the text for what is not a number",
         atoll="The parameter cannot be converted to a numeric value",
         local="A value provided cannot be converted into a number",
     ),
@@ -608,7 +608,7 @@ EXPRESSIONS = [
         local="^500 InternalFailure",
     ),
     Explained(
-        "the text for projected attributes of what is no index",
+        "the text for projected attributes of what is not an index",
         operation="^(Query|Scan)$",
         atoll=VALIDATION
         + "One or more parameter values were invalid: "
@@ -897,7 +897,7 @@ PARTIQL = [
         r"|.*: Global secondary index \S+ does not project \[",
     ),
     Explained(
-        "the type that a function asks for is no value of the key that it asks about",
+        "the type that a function asks for is not a value of the key that it asks about",
         operation="^ExecuteStatement$",
         request=r"FROM [^ ]*indexed[^ ]*\.[^ ]* WHERE .*attribute_type\(",
         atoll="^success$",
@@ -966,7 +966,7 @@ SEEN_IN_2026 = [
         local=VALIDATION + "The document path provided in the update expression is invalid for update$",
     ),
     Explained(
-        "a text that is no statement is refused with a reason instead of the text",
+        "a text that is not a statement is refused with a reason instead of the text",
         operation="Statement$|^ExecuteTransaction$",
         atoll=VALIDATION + OF_STATEMENT + "Statement wasn't well formed, can't be processed: ",
         local=VALIDATION + OF_STATEMENT + "Statement wasn't well formed, can't be processed: ",

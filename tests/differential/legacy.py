@@ -1,4 +1,4 @@
-"""The family of legacy parameters: what requests had before there were expressions."""
+"""The family of legacy parameters: the parameters of requests before expressions existed."""
 
 from __future__ import annotations
 

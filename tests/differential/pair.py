@@ -49,7 +49,7 @@ class Pair:
                 assert answer.ok, answer
 
     def run(self, family: str, steps: list[Step]) -> None:
-        """Send a scenario to both; raises for a difference nobody explained, told by as few requests as show it."""
+        """Send a scenario to both; raises for an unexplained difference, with the fewest requests that show it."""
         difference = self.first_finding(steps, family)
         if difference is None:
             return

@@ -67,7 +67,7 @@ def get(random: Random, table: Table, *, projected: int = 30) -> Step:
 
 
 def all_items(table: Table) -> Step:
-    """What a scenario left behind."""
+    """The items that a scenario leaves."""
     return Step("Scan", {"TableName": table.name, "ConsistentRead": True}, unordered=True)
 
 
@@ -81,7 +81,7 @@ def items(random: Random) -> list[Step]:
 
 
 def values(random: Random) -> list[Step]:
-    """What is refused as a value, and how that which is taken reads afterwards."""
+    """Values that are refused, and the stored form of accepted ones."""
     the_key = {"pk": {"S": "p"}}
     steps: list[Step] = [Step("DeleteItem", {"TableName": "plain", "Key": the_key})]
     for _ in range(random.randint(1, 4)):

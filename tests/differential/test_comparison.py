@@ -1,4 +1,4 @@
-"""What counts as the same answer; the comparison itself needs no server."""
+"""Answers that count as the same; the comparison itself needs no server."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_items_equal_in_an_index_key_may_come_in_any_order() -> None:
     assert differs({"Items": [first, second, third]}, {"Items": [third, first, second]}, step)
 
 
-def test_the_order_of_partitions_is_nobodys_promise_but_that_within_them_is() -> None:
+def test_the_order_within_partitions_is_guaranteed_that_of_partitions_is_not() -> None:
     step = Step("ExecuteStatement", {"Statement": "SELECT"}, within="pk")
     one, two, other = ({"pk": {"S": pk}, "sk": {"N": sk}} for pk, sk in (("a", "1"), ("a", "2"), ("b", "1")))
     assert not differs({"Items": [one, two, other]}, {"Items": [other, one, two]}, step)
@@ -79,7 +79,7 @@ def agrees(operation: str, body: Body, ours: Body, theirs: Body) -> bool:
     return found.explanation is not None
 
 
-def test_nothing_but_the_unchanged_parts_of_a_document_may_be_left_out() -> None:
+def test_only_the_unchanged_parts_of_a_document_may_be_left_out() -> None:
     body = {"TableName": "plain", "UpdateExpression": "SET m.a = :v", "ReturnValues": "UPDATED_NEW"}
     whole = {"Attributes": {"m": {"M": {"a": {"S": "new"}, "l": {"L": [{"N": "1"}, {"N": "2"}]}}}, "n": {"N": "1"}}}
 
@@ -108,7 +108,7 @@ def test_a_column_behind_an_element_has_its_value_though_not_its_place() -> None
     assert not covered("l[3][0]", {"l[3][0]": {"N": "8"}}, {"l[3]": {"L": [{"N": "7"}]}})
 
 
-def test_only_conditions_on_what_an_index_does_not_hold_may_find_other_items() -> None:
+def test_only_conditions_on_attributes_outside_an_index_may_find_other_items() -> None:
     def covered(where: str, ours: list[Body], theirs: list[Body]) -> bool:
         body = {"Statement": f'SELECT * FROM "indexed"."only-b" WHERE {where}'}
         return agrees("ExecuteStatement", body, {"Items": ours}, {"Items": theirs})

@@ -1,4 +1,4 @@
-"""Names and values: what they may be, what is checked of them, and what of it is remembered."""
+"""Names and values: valid ones, the checks, and the cache of bound expressions."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def test_a_remembered_text_is_checked_again_with_other_values(message: Message) 
     assert "not defined" in str(message(Bindings(None, None).condition, text))
 
 
-def test_a_remembered_text_means_what_its_names_mean() -> None:
+def test_a_cached_text_is_bound_to_the_names_of_each_request() -> None:
     for name, matches in [("a", True), ("b", False), ("a.b", False)]:
         condition = Bindings({"#n": name}, None).condition("attribute_exists(#n)")
         assert condition.matches({"a": {"S": "x"}}) is matches

@@ -132,5 +132,5 @@ def test_gaps_in_keys_of_several_attributes(message: Callable[..., str | None], 
     assert message(lambda: key(text, *WIDE)) == error
 
 
-def test_a_second_condition_where_there_is_no_sort_key(message: Callable[..., str | None]) -> None:
+def test_a_second_condition_without_a_sort_key(message: Callable[..., str | None]) -> None:
     assert message(lambda: key("pk = :s AND sk = :n", (PK,), ())) == "Query key condition not supported"

@@ -93,7 +93,7 @@ def test_conditions_are_joined_by_and_unless_told_otherwise() -> None:
     assert any_.attributes == {"s", "n"}
 
 
-def test_an_empty_expected_is_no_condition() -> None:
+def test_an_empty_expected_is_not_a_condition() -> None:
     assert legacy.expected({}, None) is None
     assert legacy.filter(None, None) is None
 
@@ -237,7 +237,7 @@ def test_refused_updates(part: dict[str, Any], text: str) -> None:
     assert refusal(legacy.attribute_updates, {"a": part}) == INVALID + text
 
 
-def test_no_updates_are_no_update() -> None:
+def test_an_empty_list_of_updates_changes_nothing() -> None:
     assert legacy.attribute_updates({}) is None
 
 

@@ -39,7 +39,7 @@ def test_or_binds_weaker_than_and_and_and_weaker_than_not() -> None:
     assert parser.condition("(a=:v or a=:v) AND NOT NOT (a=:v)") == And((Or((equal, equal)), Not(Not(equal))))
 
 
-def test_the_and_of_between_is_no_conjunction() -> None:
+def test_the_and_of_between_is_not_a_conjunction() -> None:
     assert parser.condition("a between :v and :v and a in (:v, a)") == And((Between(A, V, V), In(A, (V, A))))
 
 

@@ -28,7 +28,7 @@ ITEM: dict[str, Any] = {
 
 
 def apply(text: str) -> dict[str, Any]:
-    """What the update changed; None where it removed an attribute."""
+    """The attributes that the update changed; None for removed ones."""
     old = deepcopy(ITEM)
     new = Bindings({"#set": "set"}, VALUES).update(text).apply(old)
     assert old == ITEM
@@ -136,7 +136,7 @@ def test_an_upsert_starts_from_the_key() -> None:
         ("DELETE #set :a SET q = :n", {"set": {"SS": ["a"]}}, {"q": {"N": "1"}}),
     ],
 )
-def test_touched_is_what_the_paths_hold(text: str, old: dict[str, Any], new: dict[str, Any]) -> None:
+def test_touched_values_are_those_at_the_paths(text: str, old: dict[str, Any], new: dict[str, Any]) -> None:
     update = Bindings({"#set": "set"}, VALUES).update(text)
     assert update.touched(ITEM) == old
     assert update.touched(update.apply(ITEM)) == new

@@ -1,4 +1,4 @@
-"""`make faults`: many seeds of the simulation, and what happened in them."""
+"""`make faults`: many seeds of the simulation, and a summary of them."""
 
 from __future__ import annotations
 

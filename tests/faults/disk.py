@@ -232,7 +232,7 @@ class Disk:
     # Between two lives
 
     def revive(self, directory: Path) -> None:
-        """The machine or the program starts again, in a directory of its own: the dead one may still have the old
+        """The machine or the program starts again, in a new directory, because the dead one may still have the old
         files open."""
         if self.dead == "cut":
             self._cut()

@@ -1,4 +1,4 @@
-"""Random transactions, and the judge of what a store has after a fault.
+"""Random transactions, and a check of the store's contents after a fault.
 
 Every transaction also appends a row with its own number to a log in the store. So the store itself tells which
 transactions it holds, and in which order. The judge applies them in that order to a dict, and compares everything.
@@ -119,7 +119,7 @@ def look(snapshot: Snapshot) -> Found:
 
 
 class History:
-    """What clients know of their transactions."""
+    """The transactions and their outcomes as clients know them."""
 
     def __init__(self, random_: random.Random) -> None:
         self._random = random_
@@ -146,7 +146,7 @@ class History:
         self.shown.update(found.log[len(self.base.log) :])
 
     def find(self, found: Found) -> None:
-        """What a store has that was opened again. From now on it must have just this."""
+        """The contents of a store that was opened again. From now on it must have exactly these."""
         self._judge(found, self.acknowledged | self.shown)
         self.base = found
         self.began, self.acknowledged, self.refused, self.shown = {}, set(), set(), set()

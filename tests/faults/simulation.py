@@ -163,7 +163,7 @@ class Simulation:
         self.engines = []
 
     async def _judge(self) -> bool:
-        """Whether the store may go on. It may not once it has reported damage of its rows."""
+        """Whether the store may continue. It may not once it has reported damage of its rows."""
         for engine in self.engines:
             try:
                 self.history.find(await engine.read(look))

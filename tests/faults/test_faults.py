@@ -82,7 +82,7 @@ def sync_the_log_without_writing_it_again(patch: pytest.MonkeyPatch) -> None:
 
 
 def remove_the_log_of_a_failed_open(patch: pytest.MonkeyPatch) -> None:
-    """The first connection is closed by an open that fails. SQLite removed the log, and its mark told of a loss."""
+    """The first connection is closed by an open that fails. SQLite removed the log, so its mark reported a loss."""
     connect = sqlitefile.connect
 
     def careless(*arguments: Any, **options: Any) -> Any:

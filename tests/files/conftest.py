@@ -19,7 +19,8 @@ from atoll import testing  # noqa: E402
 
 @pytest.fixture(autouse=True)
 def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """Without the machine's variables, in a directory of its own. The commands' signal handlers end with the test."""
+    """Runs without the machine's variables, in a separate directory. The commands' signal handlers end with the
+    test."""
     for name in [name for name in os.environ if name.startswith(("ATOLL_", "AWS_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")

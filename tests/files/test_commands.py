@@ -78,7 +78,7 @@ def test_an_exported_table_can_be_imported_elsewhere(server: LocalServer, capsys
     assert "checksum" in capsys.readouterr().err
 
 
-def test_an_interrupted_export_goes_on(server: LocalServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_export_continues(server: LocalServer, monkeypatch: pytest.MonkeyPatch) -> None:
     client = create(server)
     for number in range(400):
         client.put_item(TableName="Things", Item={"pk": {"S": f"{number}"}, "v": {"S": "x" * 10_000}})
@@ -104,7 +104,7 @@ def test_an_interrupted_export_goes_on(server: LocalServer, monkeypatch: pytest.
     assert sorted(found) == sorted(map(str, range(400)))
 
 
-def test_an_interrupted_import_goes_on(server: LocalServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_import_continues(server: LocalServer, monkeypatch: pytest.MonkeyPatch) -> None:
     client = create(server)
     lines = [json.dumps({"pk": f"{number}", "v": number}) for number in range(1_000)]
     Path("things.jsonl").write_text("\n".join(lines))
@@ -186,11 +186,11 @@ def test_the_file_of_dynamodb_local(server: LocalServer) -> None:
 FAULTS: list[tuple[str, bytes, str]] = [
     ("broken.jsonl", b'{"pk":"a"}\n{oops\n', "record 2: no JSON"),
     ("list.jsonl", b"[]\n", "record 1: no JSON object"),
-    ("untyped.jsonl", b'{"Item":{"pk":"a"}}\n', "record 1: 'a' is no attribute value"),
-    ("kind.jsonl", b'{"Item":{"pk":{"X":"a"}}}\n', "record 1: {'X': 'a'} is no attribute value"),
-    ("bare.jsonl", b'{"Item":{"pk":{"N":1}}}\n', "record 1: {'N': 1} is no attribute value"),
-    ("set.jsonl", b'{"Item":{"pk":{"S":"a"},"s":{"NS":[1]}}}\n', "record 1: {'NS': [1]} is no attribute value"),
-    ("binary.jsonl", b'{"Item":{"pk":{"B":"a"}}}\n', "record 1: {'B': 'a'} is no attribute value"),
+    ("untyped.jsonl", b'{"Item":{"pk":"a"}}\n', "record 1: 'a' is not an attribute value"),
+    ("kind.jsonl", b'{"Item":{"pk":{"X":"a"}}}\n', "record 1: {'X': 'a'} is not an attribute value"),
+    ("bare.jsonl", b'{"Item":{"pk":{"N":1}}}\n', "record 1: {'N': 1} is not an attribute value"),
+    ("set.jsonl", b'{"Item":{"pk":{"S":"a"},"s":{"NS":[1]}}}\n', "record 1: {'NS': [1]} is not an attribute value"),
+    ("binary.jsonl", b'{"Item":{"pk":{"B":"a"}}}\n', "record 1: {'B': 'a'} is not an attribute value"),
     ("half.jsonl", b'{"pk":"a"}\n{"pk":"\\ud83d"}\n', "record 2: it cannot be sent"),
     ("keyless.jsonl", b'{"n":1}\n', "lacks the key pk"),
     ("number.jsonl", b'{"pk":{"x":1}}\n', "the target refuses an item"),
@@ -199,7 +199,7 @@ FAULTS: list[tuple[str, bytes, str]] = [
     ("none.json.gz", b"plain", "after record 0"),
     ("quotes.csv", b'pk,v\na,"b\n', "after record"),
     ("wide.csv", b"pk\na,b\n", "the row has 2 fields"),
-    ("twice.csv", b"pk,pk\na,b\n", "the header has a name twice"),
+    ("twice.csv", b"pk,pk\na,b\n", "the header has a duplicate name"),
     ("latin.csv", b"pk\n\xff\n", "after record"),
     ("things.xml", b"", "the name must end in"),
     ("empty.db", b"", "no such table"),

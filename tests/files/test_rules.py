@@ -163,9 +163,9 @@ def test_keys_stay_different(rule: str, tmp_path: Path) -> None:
     [
         ('[tables.Users.rules]\na = "scramble"', "an action is keep, drop, hash"),
         ('[tables.Users.rules]\na = "fake nonsense"', "an action is keep"),
-        ('[tables.Users.rules]\n"a..b" = "keep"', "is no path of an attribute"),
-        ('[tables.Users.rules]\n"a[x]" = "keep"', "is no path of an attribute"),
-        ('[tables.Users]\nrule = "x"', "may have others, rules, and nothing else"),
+        ('[tables.Users.rules]\n"a..b" = "keep"', "is not the path of an attribute"),
+        ('[tables.Users.rules]\n"a[x]" = "keep"', "is not the path of an attribute"),
+        ('[tables.Users]\nrule = "x"', "may only have others, rules"),
         ('[tables.Users]\nothers = "fake"', "others must be keep, hash or drop"),
         ('[tables.Other.rules]\na = "keep"', "has no rules for the table Users"),
         ("[tables.Users.rules", "rules.toml"),

@@ -1,4 +1,4 @@
-"""Requests that succeed, or nearly: `services` changes some of their members."""
+"""Requests that succeed, or almost; `services` changes some of their members."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several regions in one process, without sockets or background tasks: `settle` does what is due everywhere."""
+"""Several regions in one process, without sockets or background tasks: `settle` does the due work of all regions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Random changes of settings in several regions, some of which are cut off now and then: all end with the same."""
+"""Random changes of settings in several regions, some of which are cut off now and then: all end with the same
+settings."""
 
 from __future__ import annotations
 

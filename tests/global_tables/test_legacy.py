@@ -160,7 +160,7 @@ def test_global_tables_are_listed(world: World) -> None:
     assert [one["GlobalTableName"] for one in in_eu] == ["Aa1", "Bb2"]
 
 
-def test_tables_of_2019_are_no_global_tables_of_2017(world: World) -> None:
+def test_tables_of_2019_are_not_global_tables_of_2017(world: World) -> None:
     world.global_table(US, EU)
     assert world.request(US, "ListGlobalTables") == {"GlobalTables": []}
     for operation, body in (
@@ -404,7 +404,7 @@ def test_an_upgrade_is_refused(world: World, body: dict[str, Any]) -> None:
 
 def test_an_ordinary_table_is_not_upgraded(world: World) -> None:
     world.global_table(US, EU)
-    with pytest.raises(errors.ApiError, match="no replica of a global table of version 2017"):
+    with pytest.raises(errors.ApiError, match="not a replica of a global table of version 2017"):
         administer(world, replication.upgrade, table="Things")
 
 

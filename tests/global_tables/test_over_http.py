@@ -52,7 +52,7 @@ def get(server: LocalServer, path: str) -> Any:
         return json.load(answer)
 
 
-def test_a_global_table_lives_and_ends(server: LocalServer) -> None:
+def test_a_global_table_is_created_used_and_deleted(server: LocalServer) -> None:
     us, eu = (server.client("dynamodb", region_name=region) for region in (US, EU))
     us.create_table(**TABLE)
     put(us, "first")
@@ -87,7 +87,7 @@ def test_a_bad_query_is_refused(server: LocalServer, query: str) -> None:
         assert answer.status == 400
 
 
-def test_a_region_without_a_name_of_its_own_gets_no_replica(server: LocalServer) -> None:
+def test_a_region_without_its_own_name_gets_no_replica(server: LocalServer) -> None:
     us = server.client("dynamodb")
     us.create_table(**TABLE)
     with pytest.raises(us.exceptions.ClientError, match="Unsupported region: ap-south-1"):

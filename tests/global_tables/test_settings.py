@@ -1,4 +1,4 @@
-"""Which settings replicas share, which of them a replica may override, and which each has for itself."""
+"""The settings that replicas share, those that a replica may override, and those that each has for itself."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def test_a_deleted_index_is_deleted_everywhere(world: World) -> None:
     assert all("GlobalSecondaryIndexes" not in world.describe(region) for region in ALL)
 
 
-def test_an_index_that_is_made_again_replaces_the_old_one(world: World) -> None:
+def test_a_recreated_index_replaces_the_old_one(world: World) -> None:
     world.global_table(US, EU)
     world.update(US, **INDEX)
     world.settle()

@@ -42,7 +42,7 @@ def test_a_new_replica_has_the_index_and_its_entries(world: World) -> None:
     assert set(found(world, EU)) == {"n1", "n2", "n3", "n4", "n9"}
 
 
-def test_an_index_that_one_replica_creates_or_deletes_comes_and_goes_in_all(world: World) -> None:
+def test_an_index_created_or_deleted_in_one_replica_is_so_in_all(world: World) -> None:
     world.global_table(US, EU, AP)
     world.put(US, "a", v=vector(1, 1))
     world.settle()

@@ -1,4 +1,4 @@
-"""Contributor insights, with boto3 against a server in this process: its states, and what it has seen."""
+"""Contributor insights, with boto3 against a server in this process: its states and its reports."""
 
 from __future__ import annotations
 
@@ -196,7 +196,7 @@ class TestStates:
         assert found == ["aaa", "bbb", "ccc"]
         assert error(client.list_contributor_insights, NextToken="nonsense")[0] == "ValidationException"
 
-    def test_a_table_or_index_that_is_made_again_has_none(self, server: testing.LocalServer, client: Any) -> None:
+    def test_a_recreated_table_or_index_has_none(self, server: testing.LocalServer, client: Any) -> None:
         create(client)
         enable(client)
         enable(client, IndexName="by-g")

@@ -20,9 +20,7 @@ def test_few_keys_are_counted_exactly() -> None:
 
 
 @given(seed=st.integers(0, 1_000_000), size=st.integers(1, 20_000), spread=st.integers(1, 5_000))
-def test_no_weight_is_too_small_nor_too_large_by_more_than_the_total_divided_by_the_size(
-    seed: int, size: int, spread: int
-) -> None:
+def test_weights_are_wrong_by_at_most_the_total_divided_by_the_size(seed: int, size: int, spread: int) -> None:
     chance, sketch, exact = Random(seed), Sketch(), Counter[bytes]()
     for _ in range(size):
         key = b"%d" % int(chance.paretovariate(1) * chance.randint(1, spread))

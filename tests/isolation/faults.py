@@ -64,7 +64,7 @@ class Faulty(MemoryEngine):
 
 
 async def run(engine: MemoryEngine, fn: Callable[[Transaction], T]) -> tuple[T, Changes]:
-    """What `fn` returns and what it would write to `engine`, which stays as it is."""
+    """The result of `fn`, and the writes that it would make to `engine`, which stays unchanged."""
 
     def look(snapshot: Snapshot) -> tuple[T, Changes]:
         buffer = Buffer(snapshot)

@@ -13,7 +13,7 @@ Chain = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Shape:
-    """What simulated clients do."""
+    """The operations of simulated clients."""
 
     operations: int
     clients: int = 8
@@ -82,7 +82,7 @@ def _apply(store: dict[str, Chain], write: Write) -> None:
 
 
 def disturbed(seed: object, history: list[Operation]) -> list[Operation]:
-    """Some of what was read, or when it was done, is not true any more."""
+    """Make some results or times of the operations wrong."""
     random_ = random.Random(f"{seed} disturbed")
     known: dict[str, list[Chain]] = {}
     for operation in history:

@@ -74,7 +74,7 @@ def test_an_acknowledged_append_that_no_later_read_shows_is_lost(client: Recorde
     assert client.found() == ["lost update"]
 
 
-def test_a_value_that_was_seen_and_then_replaced_in_its_place_is_a_lost_update(client: Recorder) -> None:
+def test_replacing_a_value_that_was_read_and_changed_meanwhile_is_a_lost_update(client: Recorder) -> None:
     client.did(appended={"x": "a"})
     client.did(saw={"x": "a"})
     client.did(appended={"x": "b"})
@@ -189,7 +189,7 @@ def test_transactions_that_each_check_what_the_other_writes_are_a_write_skew(cli
     assert client.found() == ["write skew"]
 
 
-def test_two_readers_that_disagree_about_who_was_first_are_a_write_skew(client: Recorder) -> None:
+def test_readers_that_disagree_about_the_order_of_two_writes_are_a_write_skew(client: Recorder) -> None:
     client.did(appended={"x": "a"}, span=TOGETHER)
     client.did(appended={"y": "b"}, span=TOGETHER)
     client.did(saw={"x": "a", "y": ""}, span=TOGETHER)
@@ -225,7 +225,7 @@ def test_a_condition_of_an_unanswered_transaction_held_if_it_happened(client: Re
     assert client.found() == ["stale read"]
 
 
-def test_order_in_time_between_different_items_is_asked_for_only_if_strict(client: Recorder) -> None:
+def test_order_in_time_between_items_is_required_only_if_strict(client: Recorder) -> None:
     client.did(saw={"x": "", "y": "b"}, span=(0, 100))
     client.did(appended={"x": "a"}, span=(10, 20))
     client.did(appended={"y": "b"}, span=(30, 40))
@@ -237,14 +237,14 @@ def test_order_in_time_between_different_items_is_asked_for_only_if_strict(clien
 # Deletions
 
 
-def test_a_deletion_whose_item_goes_on_is_lost(client: Recorder) -> None:
+def test_a_deletion_whose_item_remains_is_lost(client: Recorder) -> None:
     client.did(appended={"x": "a"})
     client.did(deleted="x")
     client.did(saw={"x": "a b"}, appended={"x": "b"})
     assert client.found() == ["lost update"]
 
 
-def test_a_deletion_that_tells_what_it_deleted_is_lost_although_all_overlap(client: Recorder) -> None:
+def test_a_deletion_that_returned_its_item_is_lost_although_all_operations_overlap(client: Recorder) -> None:
     client.did(appended={"x": "a"}, span=TOGETHER)
     client.did(saw={"x": "a"}, deleted="x", span=TOGETHER)
     client.did(saw={"x": "a b"}, appended={"x": "b"}, span=TOGETHER)
@@ -266,7 +266,7 @@ def test_two_creations_cannot_both_find_the_same_absence(client: Recorder) -> No
     assert client.found() == ["lost update"]
 
 
-def test_an_item_that_was_created_again_keeps_nothing_of_its_earlier_life(client: Recorder) -> None:
+def test_an_item_created_again_keeps_nothing_of_the_deleted_one(client: Recorder) -> None:
     client.did(appended={"x": "a"})
     client.did(deleted="x")
     client.did(appended={"x": "b"})
@@ -346,7 +346,7 @@ def test_deletions_of_a_transaction_seen_in_part_are_a_fractured_read(client: Re
     assert client.found() == ["fractured read"]
 
 
-def test_an_unanswered_deletion_of_a_transaction_took_all_items_or_none(client: Recorder) -> None:
+def test_an_unanswered_transaction_deleted_all_items_or_none(client: Recorder) -> None:
     client.did(put={"x": "a", "y": "a"})
     client.did(deleted="x y", outcome="unknown")
     client.did(saw={"x": ""})
@@ -364,7 +364,7 @@ def test_transactions_that_each_delete_what_the_other_checks_are_a_write_skew(cl
 # What has to be accepted
 
 
-def test_an_item_may_be_deleted_and_created_again_and_again(client: Recorder) -> None:
+def test_an_item_may_be_deleted_and_created_repeatedly(client: Recorder) -> None:
     for value in "abc":
         client.did(saw={"x": ""}, appended={"x": value})
         client.did(saw={"x": value})
@@ -374,7 +374,7 @@ def test_an_item_may_be_deleted_and_created_again_and_again(client: Recorder) ->
     assert client.found() == []
 
 
-def test_a_reader_of_an_absent_item_may_precede_or_follow_its_life(client: Recorder) -> None:
+def test_a_read_of_an_absent_item_may_precede_its_creation_or_follow_its_deletion(client: Recorder) -> None:
     client.did(saw={"x": ""}, appended={"x": "a"}, span=TOGETHER)
     client.did(saw={"x": "a"}, deleted="x", span=TOGETHER)
     client.did(saw={"x": ""}, appended={"x": "b"}, span=TOGETHER)
@@ -421,7 +421,7 @@ def test_a_write_may_be_seen_while_it_is_under_way(client: Recorder) -> None:
     assert client.found() == []
 
 
-def test_a_write_that_tells_its_result_has_seen_what_was_there_before(client: Recorder) -> None:
+def test_a_write_that_returns_its_result_has_seen_the_previous_value(client: Recorder) -> None:
     client.did(saw={"x": "a"}, appended={"x": "a"})
     client.did(saw={"x": "a b"}, appended={"x": "b"})
     client.did(saw={"x": "c"}, put={"x": "c"})
@@ -465,7 +465,8 @@ def test_a_single_stale_read_among_thousands_is_found(shape: Shape) -> None:
 def test_tiny_histories_are_judged_as_by_trying_every_order() -> None:
     """Exactly where items are lists, and where single items are replaced; without false alarm where both are mixed.
 
-    Where items are deleted nearly all is found: what is missed turns on when an item was absent, which nobody can tell.
+    Where items are deleted nearly all is found: a missed violation depends on the time of an item's absence, which
+    cannot be known.
     """
     tiny = Shape(operations=5, clients=3, items=2, width=2, unanswered=0.15)
     single = Shape(operations=5, clients=3, items=2, width=1, unanswered=0.15, replacing=1, conditional_replacing=False)

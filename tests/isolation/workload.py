@@ -1,6 +1,6 @@
 """Clients that record what they do: `workload.py PORT NAME SEED FILE` runs the connections of one process.
 
-It says when it is ready, and is told (on its standard input) until when to go on, in nanoseconds.
+It prints a line when it is ready, and reads from its standard input when to stop, in nanoseconds.
 
 All of them work on the same few items, others every second: lists, to which values are appended (by updates, or by puts
 of the whole list on condition of its last value), and registers, which are put without asking. Now and then one is
@@ -342,7 +342,7 @@ class Session:
 
 
 def refusals(answer: Answer, items: list[str]) -> dict[str, Chain]:
-    """What a refused write was shown: the items whose conditions failed."""
+    """The items that a refused write returned: those whose conditions failed."""
     if answer.code == "ConditionalCheckFailedException":
         return {item: chain_of(answer.body.get("Item")) for item in items[:1]}
     if answer.code != "TransactionCanceledException":
@@ -390,7 +390,7 @@ class Processes:
             process.stdin.flush()
 
     def wait(self, seconds: float) -> bool:
-        """Whether the load goes on after so much time."""
+        """Whether the load continues after this time."""
         try:
             self._processes[0].wait(seconds)
         except subprocess.TimeoutExpired:

@@ -1,4 +1,4 @@
-"""`make kills`: kill -9 in the middle of backups, restores, exports, imports and commands, again and again."""
+"""`make kills`: kill -9 in the middle of backups, restores, exports, imports and commands, repeatedly."""
 
 from __future__ import annotations
 

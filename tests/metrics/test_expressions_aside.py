@@ -1,4 +1,4 @@
-"""Metric math, which may take a second of work, runs beside the event loop."""
+"""Metric math, which may take a second of work, runs in a thread."""
 
 from __future__ import annotations
 

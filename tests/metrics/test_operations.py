@@ -81,13 +81,13 @@ def test_an_unknown_metric_has_an_empty_result(cloudwatch: Any) -> None:
     assert found == {"Id": "m1", "Label": "Nothing", "Timestamps": [], "Values": [], "StatusCode": "Complete"}
 
 
-def test_labels_have_what_the_queries_differ_in(cloudwatch: Any) -> None:
+def test_labels_show_the_differences_between_queries(cloudwatch: Any) -> None:
     queries = [query("a"), query("b", "Average", period=300), query("c", Label="mine")]
     found = data(cloudwatch, *queries)["MetricDataResults"]
     assert [one["Label"] for one in found] == ["Orders Sum 60", "Orders Average 300", "mine"]
 
 
-def test_mixed_units_are_told_and_a_unit_chooses(cloudwatch: Any) -> None:
+def test_mixed_units_are_reported_and_a_unit_selects(cloudwatch: Any) -> None:
     put(cloudwatch, {"Value": 1, "Unit": "Seconds"}, {"Value": 5, "Unit": "Milliseconds"})
     mixed, seconds, none = data(cloudwatch, query("m1"), query("m2", unit="Seconds"), query("m3", unit="Bytes"))[
         "MetricDataResults"

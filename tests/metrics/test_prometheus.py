@@ -1,4 +1,4 @@
-"""`GET /metrics`, and the dashboard that shows what it has."""
+"""`GET /metrics`, and the dashboard that shows its metrics."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_the_minute_is_shown_while_its_datapoints_move_to_blocks(server: LocalSe
         assert scrape(server)["aws_dynamodb_consumed_write_capacity_units_sum"] == {"Things": 1}
 
 
-def test_a_server_that_verifies_signatures_shows_it_for_the_admin_token_only() -> None:
+def test_a_server_that_verifies_signatures_shows_metrics_for_the_admin_token_only() -> None:
     with serve() as server:
         config: Config = server._node.config
         assert config.auth == "none"

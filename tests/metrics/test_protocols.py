@@ -1,4 +1,4 @@
-"""The protocols of CloudWatch on the wire, and what a request for another service gets."""
+"""The protocols of CloudWatch on the wire, and the error for a request for another service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which metrics SEARCH finds."""
+"""The metrics that SEARCH finds."""
 
 from __future__ import annotations
 

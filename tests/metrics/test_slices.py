@@ -64,7 +64,7 @@ class World:
 
 @pytest.fixture
 def aside_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any, str], list[bool]]:
-    """Notes of each call of a module's function whether it ran beside the loop."""
+    """Records for each call of a module's function whether it ran in a thread."""
 
     def watch(module: Any, name: str) -> list[bool]:
         notes: list[bool] = []
@@ -104,7 +104,7 @@ async def longest_wait(region: Region, work: Coroutine[Any, Any, Any]) -> int:
     return most
 
 
-def test_datapoints_of_blocks_are_decoded_beside_the_loop(aside_of: Any) -> None:
+def test_datapoints_of_blocks_are_decoded_in_a_thread(aside_of: Any) -> None:
     async def work() -> Body:
         world = World()
         await world.put([LONG], minutes=14 * 24 * 60)
@@ -118,7 +118,7 @@ def test_datapoints_of_blocks_are_decoded_beside_the_loop(aside_of: Any) -> None
     assert len(result["Values"]) == 14 * 24 * 60
 
 
-def test_an_idle_table_has_its_zeros_beside_the_loop(aside_of: Any) -> None:
+def test_zeros_of_an_idle_table_are_computed_in_a_thread(aside_of: Any) -> None:
     async def work() -> None:
         world = World()
         line = implied.Line("Count", [(START_MS - 15 * DAY_MS, 0.0)], only_gaps=True)
@@ -174,7 +174,7 @@ def test_expressions_over_too_many_datapoints_are_refused(monkeypatch: pytest.Mo
     run(work())
 
 
-def test_searches_match_beside_the_loop(aside_of: Any) -> None:
+def test_searches_match_in_a_thread(aside_of: Any) -> None:
     async def work() -> None:
         world = World()
         await world.put([Metric("App", f"Calls{number}") for number in range(50)])
@@ -227,7 +227,7 @@ def test_names_are_listed_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     run(work())
 
 
-def test_a_move_has_a_bounded_number_of_blocks_and_makes_them_beside_the_loop(aside_of: Any) -> None:
+def test_a_move_has_a_bounded_number_of_blocks_and_encodes_them_in_a_thread(aside_of: Any) -> None:
     async def work() -> None:
         world = World()
         for name in "abcde":

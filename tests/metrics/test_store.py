@@ -1,4 +1,4 @@
-"""How datapoints are stored: batches become blocks, blocks grow coarser, the oldest go."""
+"""How datapoints are stored: batches become blocks, blocks get a coarser grain, the oldest are deleted."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_datapoints_are_the_same_before_while_and_after_they_move(
     assert not findings(world.region)
 
 
-def test_a_move_that_a_crash_interrupts_goes_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_move_interrupted_by_a_crash_continues(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upkeep, "TOGETHER", 1)
     metrics = [Metric("App", f"M{n}") for n in range(5)]
     for metric in metrics:

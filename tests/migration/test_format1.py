@@ -120,7 +120,7 @@ def test_migrated_store_answers_as_before(data: Path) -> None:
     assert format_of(data / REGION / store.KEPT_NAME)[1] == 1
 
 
-def test_migrated_store_goes_on(data: Path) -> None:
+def test_migrated_store_continues(data: Path) -> None:
     """Later writes, deletions by time to live and rotations find their places."""
 
     async def scenario() -> None:
@@ -148,7 +148,7 @@ def test_migrated_store_goes_on(data: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_interrupted_migration_goes_on_where_it_was(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_migration_resumes(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "BATCH_ROWS", 20)
     whole = data / "whole"
     shutil.copytree(data / REGION, whole)

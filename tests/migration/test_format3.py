@@ -51,7 +51,7 @@ async def answers(region: Region) -> dict[str, Any]:
     }
 
 
-def test_replicas_answer_as_before_and_go_on(data: Path) -> None:
+def test_replicas_answer_as_before_and_continue(data: Path) -> None:
     async def scenario() -> None:
         node = Node(Config(data=data, port=0, region=REGIONS[0], more_regions=REGIONS[1:]), ManualClock(NOW_MS))
         await node.start()

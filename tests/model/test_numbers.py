@@ -59,13 +59,13 @@ def test_canonical_text(given: str, canonical: str) -> None:
 @pytest.mark.parametrize(
     "text", ["x", " 1", "1 ", "1\n", "1E", "E1", ".", "-", "+-1", "0x10", "NaN", "Infinity", "1_0", "1d", "²"]
 )
-def test_text_that_is_no_number(text: str) -> None:
+def test_text_that_is_not_a_number(text: str) -> None:
     with pytest.raises(ApiError) as error:
         numbers.canonical(text)
     assert error.value.message == f"The parameter cannot be converted to a numeric value: {text}"
 
 
-def test_empty_text_is_no_number() -> None:
+def test_empty_text_is_not_a_number() -> None:
     with pytest.raises(ApiError) as error:
         numbers.canonical("")
     assert error.value.message == "The parameter cannot be converted to a numeric value"

@@ -112,7 +112,7 @@ def test_change(sets: list[tuple[Path, Any]], removes: list[Path], attribute: st
         ("m", "y", 0),
     ],
 )
-def test_change_of_what_has_no_fitting_parent(path: Path) -> None:
+def test_change_below_a_parent_of_the_wrong_type(path: Path) -> None:
     for sets, removes in (([(path, n(1))], []), ([], [path])):
         with pytest.raises(ApiError) as error:
             paths.changed(ITEM, sets, removes)

@@ -1,4 +1,4 @@
-"""`built` builds the packages and installs them: ATOLL_PACKAGES=1 (`make packages`) runs those tests too. `deployed`
+"""`built` builds the packages and installs them: ATOLL_PACKAGES=1 (`make packages`) also runs those tests. `deployed`
 builds and starts a container: ATOLL_CONTAINER=1 (`make container`)."""
 
 from __future__ import annotations

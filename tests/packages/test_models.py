@@ -26,6 +26,6 @@ def test_the_models_are_those_of_botocore() -> None:
         assert (FOLDER / name).read_text(encoding="utf-8") == content, f"{name} differs: run `make models`"
 
 
-def test_nothing_else_lies_beside_the_models() -> None:
+def test_the_package_of_models_has_no_other_files() -> None:
     names = {f"{service}.json" for service in SERVICES} | {"regions.json", "VERSION", *LICENCES, "__init__.py"}
     assert {path.name for path in FOLDER.iterdir() if path.is_file()} == names

@@ -52,7 +52,7 @@ class Block(NamedTuple):
 
 
 def blocks(page: Path) -> Iterator[Block]:
-    """What a page has to run, in its order."""
+    """The parts of a page that run, in order."""
     text = page.read_text()
     parts = list(PART.finditer(text))
     for number, part in enumerate(parts):

@@ -1,4 +1,4 @@
-"""Large requests beside small ones through one front end: what a small one waits for, counted in statements and bytes
+"""Large and small requests at the same time through one front end: how long a small one waits, in statements and bytes
 instead of seconds."""
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def fetched_bytes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @pytest.fixture
 def batch_bytes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """What each batch of writes has read and written, in the order in which they have ended."""
+    """The reads and writes of each batch, in the order in which the batches ended."""
     sizes: list[int] = []
     serve = writes.Writes._serve
 
@@ -158,8 +158,8 @@ def put(value: bytes, tx: Transaction) -> None:
     tx.put(b"k", value)
 
 
-def test_a_write_that_others_outrun_again_and_again_holds_up_nobody() -> None:
-    """It runs beside the others until a commit is in its way, and then once more under the lock."""
+def test_a_write_that_others_outrun_repeatedly_delays_no_other() -> None:
+    """It runs at the same time as the others until a commit conflicts, and then once more under the lock."""
     outrun, others_done = threading.Event(), threading.Event()
     seen: list[bytes | None] = []
 
@@ -190,7 +190,7 @@ def test_a_write_that_others_outrun_again_and_again_holds_up_nobody() -> None:
 
 
 def test_a_conflict_costs_the_others_of_the_batch_one_more_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another front end commits what one of them has read, whenever nobody holds the lock."""
+    """Another front end changes a row that one of them has read, whenever the lock is free."""
     commit = writes.Writes._commit_if_current
     runs: dict[int, int] = {}
 

@@ -1,4 +1,4 @@
-"""How a store is reached: TLS, passwords, PgBouncer, and what is said if it cannot be."""
+"""How a store is reached: TLS, passwords, PgBouncer, and the errors if it cannot be reached."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_a_server_that_demands_tls_is_not_reached_without(server: Server) -> Non
         use(url_of(server, "bob:secret", "words", sslmode="disable"))
 
 
-def test_a_client_certificate_stands_for_its_user(server: Server) -> None:
+def test_a_client_certificate_authenticates_its_user(server: Server) -> None:
     files = server.directory.parent
     own = {"sslcert": str(files / "client.crt"), "sslkey": str(files / "client.key")}
     use(url_of(server, "alice", "certified", sslmode="verify-full", sslrootcert=str(files / "ca.crt"), **own))
@@ -138,7 +138,7 @@ def test_a_password_file_and_variable_are_read(server: Server, tmp_path: Path, m
         ("carol:hushhush", "words", "no pg_hba.conf entry"),
     ],
 )
-def test_a_store_that_cannot_be_used_is_told_in_a_line(
+def test_an_unusable_store_is_reported_in_one_line(
     server: Server, capsys: pytest.CaptureFixture[str], user: str, database: str, said: str
 ) -> None:
     url = url_of(server, user, database, "127.0.0.1", sslmode="require")

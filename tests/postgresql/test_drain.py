@@ -1,4 +1,4 @@
-"""A front end that is asked to end answers what it has received, and another one goes on at once."""
+"""A front end that is stopped answers the requests that it has received, and another one continues at once."""
 
 from __future__ import annotations
 

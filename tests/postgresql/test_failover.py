@@ -1,6 +1,6 @@
 """A primary and its synchronous standby: the primary dies, freezes, is replaced, or loses its standby.
 
-Nobody promotes the standby here but the test, as a cluster manager would.
+The test itself promotes the standby, as a cluster manager would.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def play(url_: str, story: Story) -> None:
 
 
 class Writers:
-    """Each writes a row of its own again and again, until told to stop."""
+    """Each writes its own row repeatedly, until it is stopped."""
 
     def __init__(self, engine: PostgreSQLEngine, count: int = 8) -> None:
         self.acknowledged: dict[bytes, int] = {}
@@ -156,7 +156,7 @@ def test_a_frozen_primary_is_left_for_the_new_one_and_not_believed_again(pair: P
     play(pair.url, story)
 
 
-def test_a_commit_that_was_canceled_before_its_standby_had_it_is_no_success(pair: Pair) -> None:
+def test_a_commit_canceled_before_its_standby_had_it_does_not_succeed(pair: Pair) -> None:
     async def story(engine: PostgreSQLEngine, cluster: Cluster) -> None:
         await engine.transact(lambda tx: tx.put(b"k", b"before"))
         pair.standby.signal_all(signal.SIGSTOP)
@@ -204,7 +204,7 @@ def test_a_primary_that_restarts_is_used_again(pair: Pair) -> None:
     play(pair.url, story)
 
 
-def test_health_tells_how_far_the_replica_is_behind(pair: Pair) -> None:
+def test_health_shows_how_far_the_replica_is_behind(pair: Pair) -> None:
     def until(condition: Callable[[dict], bool]) -> None:
         deadline = time.monotonic() + 30
         while True:

@@ -1,4 +1,4 @@
-"""Two front ends on one region: each has its own connections, and neither knows of the other's commits beforehand."""
+"""Two front ends on one region: each has its own connections, and neither knows the other's commits in advance."""
 
 from __future__ import annotations
 
@@ -209,7 +209,7 @@ def test_one_function_that_cannot_be_stored_fails_alone(run):
     run(scenario)
 
 
-def test_long_function_holds_nobody_up(run):
+def test_a_long_function_delays_no_other(run):
     def long(tx):
         tx.announce_long()
         tx.put(b"long", tx.get(b"k") or b"")
@@ -222,7 +222,7 @@ def test_long_function_holds_nobody_up(run):
     run(scenario)
 
 
-def test_work_beside_transactions_that_fails_keeps_no_connection(run):
+def test_failing_work_outside_transactions_keeps_no_connection(run):
     async def scenario(one, other):
         cluster, soon = one._cluster, asyncio.get_running_loop().time() + 10
         for _ in range(MOST_CONNECTIONS + 1):

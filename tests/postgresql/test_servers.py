@@ -57,7 +57,7 @@ def call(client: Client, operation: str, **body: object) -> dict:
 
 
 def refused(*options: str, **environment: str) -> str:
-    """What the server says before it ends with exit code 2."""
+    """The error of a server that ends with exit code 2."""
     found = subprocess.run(
         [sys.executable, "-m", "atoll.cli", "serve", "--port", "0", *options],
         env={**os.environ, **ENVIRONMENT, **environment}, capture_output=True, text=True, timeout=30, check=False,
@@ -83,7 +83,7 @@ def sql(url: str, script: str) -> None:
     asyncio.run(run())
 
 
-def test_a_table_of_one_front_end_is_there_for_the_other_at_once(pair: tuple[Client, Client]) -> None:
+def test_a_table_of_one_front_end_exists_for_the_other_at_once(pair: tuple[Client, Client]) -> None:
     one, other = pair
     for number in range(5):
         name = f"Table{number}"
@@ -125,7 +125,7 @@ def test_workers_of_one_front_end_see_each_other_s_writes_at_once(store: str) ->
                     assert read["Item"] == item
 
 
-def test_another_password_than_the_right_one_role_or_host_is_told(store: str) -> None:
+def test_a_wrong_password_role_or_host_is_reported(store: str) -> None:
     place = store.rpartition("@")[2]
     assert "does not exist" in refused(ATOLL_STORE=f"postgresql://nobody:secret@{place}")
     nowhere = f"postgresql://postgres:secret@127.0.0.1:{servers.free_port()}/x"
@@ -134,9 +134,12 @@ def test_another_password_than_the_right_one_role_or_host_is_told(store: str) ->
 
 @pytest.mark.parametrize(
     ("url", "said"),
-    [("postgresql://u:secret@host:port/x", "a host is named as in"), ("mysql://u:secret@host/x", "postgresql://")],
+    [
+        ("postgresql://u:secret@host:port/x", "a host needs a form such as"),
+        ("mysql://u:secret@host/x", "postgresql://"),
+    ],
 )
-def test_a_url_that_is_none_is_told_without_its_password(url: str, said: str) -> None:
+def test_an_invalid_url_is_reported_without_its_password(url: str, said: str) -> None:
     assert said in refused(ATOLL_STORE=url)
 
 

@@ -49,7 +49,7 @@ def sql(url: str, *statements: str) -> list[Any]:
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    """A database of its own."""
+    """A separate database."""
     name = f"copy_{os.getpid()}_{next(_numbers)}"
     sql(postgres.URL, f"create database {name}")
     yield f"{postgres.URL.rpartition('/')[0]}/{name}"
@@ -133,7 +133,7 @@ def test_a_store_moves_to_postgresql_and_back_unchanged(
 
 
 @pytest.mark.parametrize("written", range(0, 7, 2))
-def test_an_interrupted_copy_goes_on(
+def test_an_interrupted_copy_continues(
     data: Path, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: int
 ) -> None:
     for module, target in ((database, database.TargetDatabase), (directory, directory.TargetDirectory)):
@@ -171,7 +171,7 @@ async def open_store(url: str, use: Callable[[], Coroutine[Any, Any, None]] | No
 
 
 @pytest.mark.parametrize("phase", ["before", "after"])
-def test_a_copy_that_ended_while_it_was_completed_goes_on(
+def test_a_copy_interrupted_at_its_completion_continues(
     data: Path, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, phase: str
 ) -> None:
     assert copy(data, url) == 0

@@ -1,4 +1,4 @@
-"""`make regions`: three processes under load for a while, killed and cut off again and again."""
+"""`make regions`: three processes under load for a while, killed and cut off repeatedly."""
 
 from __future__ import annotations
 

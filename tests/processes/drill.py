@@ -1,4 +1,4 @@
-"""Three regions under load, each killed and cut off again and again. See `run`."""
+"""Three regions under load, each killed and cut off repeatedly. See `run`."""
 
 from __future__ import annotations
 

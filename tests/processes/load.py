@@ -1,7 +1,6 @@
-"""Clients of one region, which record what they do.
-
-Each region has items of its own: only its clients write them, so their history must be serializable in the region,
-whatever replication does. Other items are shared by all regions, and the greatest version of each must survive.
+"""Clients of one region, which record their operations. Each region has its own items: only its clients write them, so
+their history must be serializable in the region, whatever replication does. Other items are shared by all regions, and
+the greatest version of each must survive.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What must hold at the end: read from the stores of the stopped servers, which have every change with its version."""
+"""The checks at the end: they read the stores of the stopped servers, which have every change with its version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a program needs to know of a server."""
+"""The settings that a program needs to call a server."""
 
 from __future__ import annotations
 

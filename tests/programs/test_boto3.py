@@ -125,7 +125,7 @@ def test_a_missing_item_is_no_item(songs: Any) -> None:
     assert "Item" not in songs.get_item(Key={"artist": "nobody", "title": "nothing"})
 
 
-def test_batch_writer_sends_again_what_fills_more_than_one_batch(filled: Any) -> None:
+def test_batch_writer_resends_unprocessed_items_of_several_batches(filled: Any) -> None:
     assert filled.scan(Select="COUNT")["Count"] == 60
     with filled.batch_writer() as batch:
         for number in range(0, 60, 2):
@@ -275,7 +275,7 @@ def test_waiting_for_a_table_that_never_comes_ends(client: Any) -> None:
         client.get_waiter("table_exists").wait(TableName="Never", WaiterConfig={"Delay": 0, "MaxAttempts": 2})
 
 
-def test_updates_return_what_was_asked_for(songs: Any) -> None:
+def test_updates_return_the_requested_values(songs: Any) -> None:
     key = {"artist": "a", "title": "t"}
     updated = songs.update_item(
         Key=key,

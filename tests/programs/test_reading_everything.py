@@ -1,4 +1,4 @@
-"""What Terraform, CDK, Pulumi and the Kubernetes controller ask about a table before they believe that it is there."""
+"""The requests by which Terraform, CDK, Pulumi and the Kubernetes controller check a new table."""
 
 from __future__ import annotations
 

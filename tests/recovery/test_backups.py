@@ -1,4 +1,4 @@
-"""Backups have the items of one moment, although writes go on, and stay when their table is gone."""
+"""Backups have the items of one moment, although writes continue, and stay when their table is deleted."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def test_table_with_recovery_leaves_a_backup_when_it_is_deleted() -> None:
     asyncio.run(scenario())
 
 
-def test_restored_table_drops_and_keeps_what_the_service_does() -> None:
+def test_restored_table_drops_and_keeps_the_same_settings_as_the_service() -> None:
     async def scenario() -> None:
         world = World()
         await world.create(

@@ -80,14 +80,14 @@ def test_a_process_that_loses_the_lease_stops_after_the_step(monkeypatch: pytest
 
 
 class Ticking(ManualClock):
-    """A clock that goes on whenever it is read."""
+    """A clock that advances whenever it is read."""
 
     def now_ms(self) -> int:
         self.advance(1)
         return super().now_ms()
 
 
-def test_a_wait_that_ends_while_the_jobs_are_looked_at_is_not_forgotten() -> None:
+def test_a_wait_that_ends_while_jobs_are_read_is_not_forgotten() -> None:
     """A runner that is alone would not look again before something woke it."""
 
     async def scenario() -> None:
@@ -110,7 +110,7 @@ def test_a_wait_that_ends_while_the_jobs_are_looked_at_is_not_forgotten() -> Non
     asyncio.run(asyncio.wait_for(scenario(), 10))
 
 
-def test_a_job_that_fails_holds_up_no_other_that_rests() -> None:
+def test_a_failing_job_delays_no_other_job() -> None:
     async def scenario() -> None:
         region, ended, attempts = new_region(), asyncio.Event(), 0
 

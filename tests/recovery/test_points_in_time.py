@@ -1,4 +1,5 @@
-"""A restore of any second in the window has the items of that second, whatever was written since and meanwhile."""
+"""A restore of any second in the window has the items of that second, whatever was written since then and during the
+restore."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`atoll replicate` as its user runs it: a process that is stopped, killed and started again."""
+"""`atoll replicate` as users run it: a process that is stopped, killed and started again."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def value(world: World, key: str) -> str | None:
     return None if item is None else item["n"]["N"]
 
 
-def test_a_process_killed_in_the_middle_of_the_scan_goes_on(world: World, start: Callable[..., Process]) -> None:
+def test_a_process_killed_in_the_middle_of_the_scan_continues(world: World, start: Callable[..., Process]) -> None:
     world.create()
     world.fill(range(200), size=20_000)
     slow = start("--once", "--segments", "2", "--write-rate", "400")  # of 4,000 units
@@ -86,12 +86,12 @@ def test_a_process_killed_in_the_middle_of_the_scan_goes_on(world: World, start:
     world.delete("item-4")
     code, out, err = start("--once", "--verify").end()
     assert (code, out) == (0, ""), err
-    assert f"copy: going on after {done} items" in err
+    assert f"copy: continuing after {done} items" in err
     assert "differences: 0" in err
     assert world.is_equal
 
 
-def test_a_process_killed_while_it_follows_goes_on(world: World, start: Callable[..., Process]) -> None:
+def test_a_process_killed_while_following_continues(world: World, start: Callable[..., Process]) -> None:
     world.create()
     world.put("a", 0)
     first = start()
@@ -125,8 +125,8 @@ def test_a_signal_ends_it_cleanly(number: signal.Signals, world: World, start: C
     assert rows(world, "lease")[0]["owner"] == {"S": ""}
 
 
-def test_an_interrupted_copy_is_no_success(world: World, start: Callable[..., Process]) -> None:
-    """A script that switches over after it must not go on."""
+def test_an_interrupted_copy_does_not_succeed(world: World, start: Callable[..., Process]) -> None:
+    """A script that switches over afterwards must stop."""
     world.create()
     world.fill(range(100))
     slow = start("--once", "--write-rate", "1")
@@ -169,7 +169,7 @@ def test_the_service_needs_credentials(
 ENDS = ["--from", "http://localhost:1", "--to", "eu-west-1"]
 NAME = "must be the name of a table, not"
 RATE = "must be a number of capacity units per second, greater than 0, not"
-ENDPOINT = "is no endpoint: give a URL such as http://127.0.0.1:8000, a region of the service, or aws"
+ENDPOINT = "is not an endpoint: give a URL such as http://127.0.0.1:8000, a region of the service, or aws"
 SAME = "source and target are the same table, at http://localhost:1: name the other end with --from or --to"
 
 

@@ -76,7 +76,7 @@ def test_a_target_converges_under_writes_rotations_and_kills(seed: int, world: W
     assert world.replication().verify() == []
 
 
-def test_a_copy_that_is_killed_at_any_request_goes_on(world: World) -> None:
+def test_a_copy_killed_at_any_request_continues(world: World) -> None:
     """The scan's pages are small, so that a restart finds segments begun, done and not begun. A provisioned table has
     one shard."""
     world.create(BillingMode="PROVISIONED", ProvisionedThroughput={"ReadCapacityUnits": 1, "WriteCapacityUnits": 1})

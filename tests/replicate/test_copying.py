@@ -14,7 +14,7 @@ def table_of(world: World) -> Table:
     return Table(end, "Things", ["pk"], Rate(None, world.pauses), world.pauses, world.counters)
 
 
-def test_progress_is_told_after_all_items_of_its_page_are_dealt_with(world: World) -> None:
+def test_progress_is_reported_after_all_items_of_its_page_are_handled(world: World) -> None:
     """Told earlier, it could be stored before a kill, and the restart would skip the page's other items."""
     world.create()
     world.fill(range(60), size=50_000)
@@ -30,7 +30,7 @@ def test_progress_is_told_after_all_items_of_its_page_are_dealt_with(world: Worl
     assert all(items == handled for items, handled in told)
 
 
-def test_a_scan_goes_on_after_the_last_key_and_leaves_out_what_is_done(world: World) -> None:
+def test_a_scan_continues_after_the_last_key_and_skips_finished_segments(world: World) -> None:
     world.create()
     world.fill(range(60), size=50_000)
     states: list[Segment] = []

@@ -33,7 +33,7 @@ def test_the_streams_of_a_region_may_be_elsewhere() -> None:
     assert streams == "http://localhost:9000"
 
 
-def test_a_region_is_the_service_whatever_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_region_means_the_service_whatever_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """The README lets users set this variable. Their migration must not go from Atoll to itself."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://localhost:8000")
     tables, streams = urls(Address("eu-west-1"))
@@ -54,7 +54,7 @@ def test_the_region_of_a_url(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     assert region(Address(url, region="sa-east-1", profile="far")) == "sa-east-1"
 
 
-def test_each_end_has_credentials_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_each_end_has_its_own_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     file = tmp_path / "credentials"

@@ -1,4 +1,4 @@
-"""The parts that need no server: lineage, rates, keys and values, stored state, what the user sees."""
+"""The parts that need no server: lineage, rates, keys and values, stored state, output."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class TestLineage:
         lineage.update(reversed(self.LISTED))
         assert ready(lineage) == {"a"}
 
-    def test_a_shard_that_is_gone_before_it_was_done_is_a_gap(self) -> None:
+    def test_a_shard_trimmed_before_it_was_finished_is_a_gap(self) -> None:
         lineage = Lineage([ShardProgress("a")])
         with pytest.raises(Gap, match="a was trimmed before all of it was read"):
             lineage.update([shard("b", "a")])
@@ -244,7 +244,7 @@ class TestDisplay:
         assert progress["event"] == "progress" and progress["per_second"] == 1.0 and progress["items"] == 10
         assert event["event"] == "copied 10 items" and event["read_units"] == 0.5 and event["phase"] == "copy"
 
-    def test_a_failing_endpoint_is_told_now_and_then(self) -> None:
+    def test_a_failing_endpoint_is_reported_now_and_then(self) -> None:
         out = io.StringIO()
         counters, _ = self.display(out)
         for _ in range(70):

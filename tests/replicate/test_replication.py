@@ -161,7 +161,7 @@ class TestFollowing:
         assert world.is_equal
         assert set(open_shards(world)) <= set(shard_rows(world))
 
-    def test_a_shard_that_is_not_listed_any_more_is_forgotten(self, world: World) -> None:
+    def test_a_shard_that_is_no_longer_listed_is_forgotten(self, world: World) -> None:
         world.create()
         world.replicate()
         first = set(open_shards(world))
@@ -298,7 +298,7 @@ class TestGaps:
         assert "gap" in world.replicate()
         assert world.is_equal
 
-    def test_a_gap_over_shards_that_are_gone(self, world: World) -> None:
+    def test_a_gap_over_trimmed_shards(self, world: World) -> None:
         world.create()
         world.replicate()
         world.put("lost", 1)
@@ -389,7 +389,7 @@ class TestTheSource:
         world.replicate()
         world.here.delete_table(TableName="Things")
         world.source.clock.advance("2d")
-        with pytest.raises(Failed, match="does not exist any more"):
+        with pytest.raises(Failed, match="no longer exists"):
             world.replicate()
 
     def test_two_sources_are_not_mixed(self, world: World) -> None:
@@ -510,10 +510,10 @@ class TestTheTarget:
         with pytest.raises(Failed, match=r"the target refuses an item: .*'pk': {'S': 'wrong'}"):
             world.replicate()
 
-    def test_another_table_is_no_checkpoint_table(self, world: World) -> None:
+    def test_another_table_is_refused_as_checkpoint_table(self, world: World) -> None:
         world.create()
         world.replicate(target_table="Others")
-        with pytest.raises(Failed, match="the table Others is no checkpoint table"):
+        with pytest.raises(Failed, match="the table Others is not a checkpoint table"):
             world.replicate(checkpoint_table="Others")
 
     def test_tables_that_take_time_to_be_created(self) -> None:
@@ -533,7 +533,7 @@ class TestTheTarget:
 
 
 def test_it_calls_the_operations_that_are_documented(world: World) -> None:
-    """Whoever grants permissions reads them there."""
+    """The documentation lists these permissions for administrators."""
     called: dict[str, set[str]] = {"source": set(), "target": set()}
 
     def watch(role: str, operation: str, parameters: dict[str, Any]) -> None:

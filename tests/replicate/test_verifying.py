@@ -44,7 +44,7 @@ def test_each_kind_of_difference_is_found(copied: World) -> None:
     ]
 
 
-def test_a_change_that_arrives_meanwhile_is_no_difference(copied: World) -> None:
+def test_a_change_that_arrives_meanwhile_is_not_a_difference(copied: World) -> None:
     """The item differs when it is compared, and is equal when it is read again."""
     copied.put("item-8", -1)
     reads = 0

@@ -127,6 +127,6 @@ class World:
         return end
 
     def replicate(self, before: Before | None = None, pauses: Pauses | None = None, **options: Any) -> str:
-        """Replicate until the target has caught up; returns what the user was told."""
+        """Replicate until the target has caught up; returns the output."""
         self.replication(before, pauses, once=True, **options).replicate()
         return self.told.getvalue()

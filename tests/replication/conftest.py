@@ -62,7 +62,7 @@ def pair(keys: Path, **options: Any) -> tuple[Node, Node]:
 
 
 def certificate(directory: Path, host: str, name: str) -> tuple[ssl.SSLContext, Path]:
-    """A server's context, and the file of its own certificate, which a client may trust."""
+    """A server's context, and the file of its certificate, which a client may trust."""
     directory.mkdir(exist_ok=True)
     subprocess.run(
         f"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout {name}.key -out {name}.pem "

@@ -79,7 +79,7 @@ class Regions:
         self.run(settle())
 
     def question(self, name: str, other: str) -> Message | None:
-        """What the replica of a region asks another one next."""
+        """The next question of a region's replica to another one."""
         region = self.regions[name]
         return self.run(region.read(lambda snapshot: steps.question(snapshot, region, "Things", other, 0)))
 

@@ -130,7 +130,7 @@ def test_a_delayed_answer_arrives_when_the_clock_has_moved() -> None:
     run(story)
 
 
-def test_a_clock_that_is_set_back_releases_what_was_held_before() -> None:
+def test_a_clock_that_is_set_back_releases_held_answers() -> None:
     async def story(world: World) -> None:
         world.faults.set(US, EU, LinkFaults(delay_ms=200))
         pull = world.start()
@@ -144,7 +144,7 @@ def test_a_clock_that_is_set_back_releases_what_was_held_before() -> None:
 @pytest.mark.parametrize(
     ("link", "done"), [(CLEAR, True), (LinkFaults(delay_ms=100), True), (LinkFaults(delay_ms=150), False)]
 )
-def test_a_change_of_the_delay_counts_for_what_is_held(link: LinkFaults, done: bool) -> None:
+def test_a_change_of_the_delay_applies_to_held_answers(link: LinkFaults, done: bool) -> None:
     async def story(world: World) -> None:
         world.faults.set(US, EU, LinkFaults(delay_ms=200))
         pull = world.start()

@@ -49,7 +49,7 @@ def join_and_write(world: Regions) -> None:
     world.replicate_all()
 
 
-def test_its_writes_win_over_what_was_deleted_before_it_joined() -> None:
+def test_its_writes_win_over_deletions_before_it_joined() -> None:
     world = two_replicas()
     join_and_write(world)
     assert world.values(A) == world.values(B) == world.values(C) == {"x": "of C"}

@@ -1,4 +1,4 @@
-"""A peer that is authenticated and answers nonsense: it changes nothing, its fault is shown, and reading goes on later.
+"""An authenticated peer with invalid answers: it changes nothing, its fault is shown, and reading continues later.
 
 us-east-1 is hostile, ap-northeast-1 reads from it over HTTP.
 """
@@ -141,12 +141,12 @@ NONSENSE_CHANGES: dict[str, tuple[Change, str]] = {
     "another message": (lambda head, parts: Message("rows", head, parts), "its name is rows"),
     "no rows": (without("rows"), "it lacks rows"),
     "no group": (without("group"), "it lacks group"),
-    "rows that are no list": (setting("rows", 5), "rows: 5 is no list"),
-    "a row of other length": (setting("rows.0", [1, 2]), "no list of 6"),
-    "a time that is no number": (setting("rows.0.0", "now"), "'now' is no time"),
-    "a time that is a fraction": (setting("rows.0.0", 1.5), "1.5 is no time"),
-    "a negative time": (setting("rows.0.0", -1), "-1 is no time"),
-    "a time of more than 64 bits": (setting("rows.0.0", 1 << 63), "is no time"),
+    "rows that are no list": (setting("rows", 5), "rows: 5 is not a list"),
+    "a row of other length": (setting("rows.0", [1, 2]), "is not a list of 6"),
+    "a time that is not a number": (setting("rows.0.0", "now"), "'now' is not a time"),
+    "a time that is a fraction": (setting("rows.0.0", 1.5), "1.5 is not a time"),
+    "a negative time": (setting("rows.0.0", -1), "-1 is not a time"),
+    "a time of more than 64 bits": (setting("rows.0.0", 1 << 63), "is not a time"),
     "a time of the year 6399": (setting("rows.0.0", YEAR_6399), "seconds ahead: the clock of one of the two is wrong"),
     "a time in 25 hours": (setting("rows.0.0", IN_25_HOURS), "90000 seconds ahead"),
     "a previous version ahead": (setting("rows.0.3", YEAR_6399), "seconds ahead"),
@@ -155,30 +155,30 @@ NONSENSE_CHANGES: dict[str, tuple[Change, str]] = {
     "an unknown state": (setting("group.members.0.state", "DEAD"), "'DEAD' is none of CREATING, ACTIVE"),
     "a member without a state": (setting("group.members.0", {"region": US}), "it lacks state"),
     "an unknown kind": (setting("group.kind", "anarchy"), "'anarchy' is none of"),
-    "positions that are no pairs": (setting("positions", [[1]]), "positions: [1] is no list of 2"),
-    "positions that are no numbers": (setting("positions", {"1": 2}), "is no list"),
+    "positions that are no pairs": (setting("positions", [[1]]), "positions: [1] is not a list of 2"),
+    "positions that are no numbers": (setting("positions", {"1": 2}), "is not a list"),
     "another question": (setting("asked.positions", [[99, 99]]), "the answer to another question"),
     "no parts": (lambda head, parts: parts.clear(), "0 parts for 1 changes"),
     "a key that is not JSON": (part(0, b"{"), "is not JSON"),
-    "a key that is no object": (part(0, b"[]"), "is no key of Things"),
-    "a key of another table": (part(0, b'{"id":{"S":"x"}}'), "is no key of Things"),
-    "a key of another type": (part(0, b'{"pk":{"N":"1"}}'), "is no key of Things"),
-    "an empty key": (part(0, b'{"pk":{"S":""}}'), "is no key of Things"),
-    "a key that is too long": (part(0, b'{"pk":{"S":"%s"}}' % (b"x" * 3_000)), "is no key of Things"),
-    "a key with more attributes": (part(0, b'{"pk":{"S":"x"},"n":{"N":"1"}}'), "is no key of Things"),
+    "a key that is not an object": (part(0, b"[]"), "is not a key of Things"),
+    "a key of another table": (part(0, b'{"id":{"S":"x"}}'), "is not a key of Things"),
+    "a key of another type": (part(0, b'{"pk":{"N":"1"}}'), "is not a key of Things"),
+    "an empty key": (part(0, b'{"pk":{"S":""}}'), "is not a key of Things"),
+    "a key that is too long": (part(0, b'{"pk":{"S":"%s"}}' % (b"x" * 3_000)), "is not a key of Things"),
+    "a key with more attributes": (part(0, b'{"pk":{"S":"x"},"n":{"N":"1"}}'), "is not a key of Things"),
     "an item that is not JSON": (part(1, b"}"), "is not JSON"),
-    "an item that is a list": (part(1, b"[]"), "is no item"),
-    "an item without types": (part(1, b'{"pk":"x"}'), "is no item"),
-    "an item of unknown types": (part(1, b'{"pk":{"S":"second"},"n":{"X":"1"}}'), "is no item"),
+    "an item that is a list": (part(1, b"[]"), "is not an item"),
+    "an item without types": (part(1, b'{"pk":"x"}'), "is not an item"),
+    "an item of unknown types": (part(1, b'{"pk":{"S":"second"},"n":{"X":"1"}}'), "is not an item"),
     "an item of another key": (item(b'{"pk":{"S":"x"},"n":{"N":"1"}}', 6), "has another key than its change"),
-    "an item without its key": (item(b'{"n":{"N":"1"}}', 3), "is no item of Things"),
-    "a number that is not canonical": (item(b'{"pk":{"S":"second"},"n":{"N":"01.0"}}', 11), "is no item of Things"),
-    "a size that is wrong": (setting("rows.0.2", 5), "an item of 11 bytes is said to have 5"),
+    "an item without its key": (item(b'{"n":{"N":"1"}}', 3), "is not an item of Things"),
+    "a number that is not canonical": (item(b'{"pk":{"S":"second"},"n":{"N":"01.0"}}', 11), "is not an item of Things"),
+    "a size that is wrong": (setting("rows.0.2", 5), "an item of 11 bytes claims to have 5"),
     "an item that is too large": (
         item(b'{"pk":{"S":"second"},"n":{"S":"%s"}}' % (b"x" * 420_000), 420_009),
         "bytes; at most 410624 are stored",
     ),
-    "values nested too deeply": (item(b'{"pk":{"S":"second"},"n":' + b'{"L":[' * 40 + b"]}" * 40 + b"}"), "no item"),
+    "values nested too deeply": (item(b'{"pk":{"S":"second"},"n":' + b'{"L":[' * 40 + b"]}" * 40 + b"}"), "is not an"),
     "JSON nested too deeply": (part(1, b'{"L":[' * 2_000), "is not JSON"),
     "a frame of 16 MB": (lambda head, parts: parts.append(bytes(16 * 1024 * 1024 - 10_000)), "3 parts for 1 changes"),
     "many changes": (
@@ -202,7 +202,7 @@ def test_a_nonsensical_change_is_not_applied(world: World, kind: str) -> None:
         await world.put("second")
         await world.settle()
         error = world.error()
-        assert error is not None and "us-east-1 answers nonsense" in error
+        assert error is not None and "the answer of us-east-1 is invalid" in error
         assert reason in error
         assert await world.items() == ["first"]
         world.mend()
@@ -223,12 +223,12 @@ ITEM = b'{"pk":{"S":"first"},"n":{"N":"1"}}'
 NONSENSE_ROWS: dict[str, tuple[Change, str]] = {
     "another message": (lambda head, parts: Message("changes", head, parts), "its name is changes"),
     "no links": (without("links"), "lacks the positions of the copy"),
-    "links that are no objects": (setting("links", {"eu-west-1": 5}), "5 is no Link"),
+    "links that are no objects": (setting("links", {"eu-west-1": 5}), "5 is not a Link"),
     "another part": (setting("part", "everything"), "'everything' is none of items, tombstones"),
     "tombstones for items": (setting("part", "tombstones"), "the answer to another question"),
     "another question": (setting("after", "00"), "the answer to another question"),
-    "no end": (setting("last", ""), "does not tell its last row"),
-    "an end that is no number": (setting("last", "xyz"), "'xyz' is no hexadecimal number"),
+    "no end": (setting("last", ""), "does not name its last row"),
+    "an end that is not a number": (setting("last", "xyz"), "'xyz' is not a hexadecimal number"),
     "nothing, but more to come": (lambda head, parts: parts.clear() or head.update(all=False), "its last row"),
     "a key alone": (lambda head, parts: parts.pop(), "a key lacks its row"),
     "rows twice": (lambda head, parts: parts.extend(parts), "not in the order of their keys"),
@@ -236,9 +236,9 @@ NONSENSE_ROWS: dict[str, tuple[Change, str]] = {
     "a row of some bytes": (part(1, b"\0" * 7), "cannot be read"),
     "a row of many bytes": (part(1, b"\xff" * 99), "cannot be read"),
     "an item at another key": (part(1, item_row(b'{"pk":{"S":"other"},"n":{"N":"1"}}', 10)), "is not at its key"),
-    "a size that is wrong": (part(1, item_row(ITEM, 1)), "an item of 10 bytes is said to have 1"),
+    "a size that is wrong": (part(1, item_row(ITEM, 1)), "an item of 10 bytes claims to have 1"),
     "a time of the year 6399": (part(1, item_row(ITEM, 10, YEAR_6399)), "seconds ahead"),
-    "an item that is none": (part(1, item_row(b'{"pk":5}')), "is no item"),
+    "an item that is none": (part(1, item_row(b'{"pk":5}')), "is not an item"),
 }  # fmt: skip
 
 
@@ -250,7 +250,7 @@ def test_a_nonsensical_copy_is_not_stored(world: World, kind: str) -> None:
         world.forge("rows", change)
         await world.add_replica()
         error = world.error()
-        assert error is not None and "us-east-1 answers nonsense" in error
+        assert error is not None and "the answer of us-east-1 is invalid" in error
         assert reason in error
         world.mend()
         await world.settle()
@@ -281,7 +281,7 @@ def test_a_nonsensical_copy_is_not_stored(world: World, kind: str) -> None:
 def test_a_nonsensical_question_is_refused(world: World, message: Message) -> None:
     async def story() -> None:
         await world.add_replica()
-        with pytest.raises(ApiError, match="The body is no message of a peer"):
+        with pytest.raises(ApiError, match="The body is not a message of a peer"):
             await world.us.peering.exchange.ask(US, JP, message)
 
     world.run(story)
@@ -304,7 +304,7 @@ def test_the_loop_in_the_background_survives_nonsense(world: World) -> None:
 
 
 @pytest.mark.parametrize("error", [Full("the disk is full"), ApiError("InternalServerError", "no"), KeyError("bug")])
-def test_a_reader_that_cannot_write_shows_it_and_goes_on_when_it_can(
+def test_a_reader_that_cannot_write_shows_it_and_continues_later(
     world: World, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def story() -> None:

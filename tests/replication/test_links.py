@@ -94,7 +94,7 @@ def test_the_node_that_serves_the_receiving_region_has_the_faults(asked: int, fr
     assert shown(nodes[1])[from_, to]["partition"]
 
 
-def test_a_peer_that_cannot_be_asked_is_named_and_its_links_are_not_shown() -> None:
+def test_an_unreachable_peer_is_named_and_its_links_are_not_shown() -> None:
     node, _ = pair()
     node.peers[JP] = Down()
     with pytest.raises(ApiError, match=f"{JP} cannot be asked: no cable") as caught:
@@ -122,8 +122,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"from": US, "to": EU, "partition": 1}, "partition of a link has to be true or false, not 1"),
     ({"from": US, "to": EU, "paused": "yes"}, "paused of a link has to be true or false"),
     ({"from": US, "to": EU, "paused": None}, "paused of a link has to be true or false"),
-    ({"from": US, "to": EU, "delay": "soon"}, "'soon' is no duration"),
-    ({"from": US, "to": EU, "delay": True}, "True is no duration"),
+    ({"from": US, "to": EU, "delay": "soon"}, "'soon' is not a duration"),
+    ({"from": US, "to": EU, "delay": True}, "True is not a duration"),
     ({"from": US, "to": EU, "jitter": "-1s"}, "jitter of a link cannot be negative: '-1s'"),
     ({"from": US, "to": EU, "loss": 1.5}, "loss of a link has to be a number from 0 to 1, not 1.5"),
     ({"from": US, "to": EU, "loss": -0.1}, "loss of a link has to be a number from 0 to 1"),
@@ -132,13 +132,13 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"from": US, "to": EU, "duplicate": float("nan")}, "duplicate of a link has to be a number from 0 to 1"),
     (
         {"from": US, "to": EU, "partition": True, "delay_ms": 5},
-        "'delay_ms' is no member of this request; it has from, to, partition, ",
+        "'delay_ms' is not a member of this request; it has from, to, partition, ",
     ),
 ]
 
 
 @pytest.mark.parametrize(("body", "text"), BAD)
-def test_an_invalid_change_says_why_and_changes_nothing(body: dict[str, Any], text: str) -> None:
+def test_an_invalid_change_is_explained_and_changes_nothing(body: dict[str, Any], text: str) -> None:
     one, other = pair()
     with pytest.raises(ApiError) as caught:
         run(one.links.change(body))
@@ -148,7 +148,7 @@ def test_an_invalid_change_says_why_and_changes_nothing(body: dict[str, Any], te
 
 
 @pytest.mark.parametrize("body", [body for body, _ in BAD])
-def test_a_peer_checks_what_it_is_told(body: dict[str, Any]) -> None:
+def test_a_peer_checks_the_messages_that_it_gets(body: dict[str, Any]) -> None:
     one, other = pair()
     with pytest.raises(ApiError):
         run(other.local.ask(US, JP, Message("link", body)))
@@ -157,7 +157,7 @@ def test_a_peer_checks_what_it_is_told(body: dict[str, Any]) -> None:
 
 def test_a_peer_changes_only_the_links_to_the_region_that_was_asked() -> None:
     one, _ = pair()
-    with pytest.raises(ApiError, match="is no region of this server"):
+    with pytest.raises(ApiError, match="is not a region of this server"):
         run(one.local.ask(JP, EU, Message("link", {"from": JP, "to": US, "partition": True})))
     assert one.faults.all() == {}
 

@@ -76,7 +76,7 @@ def test_replica_stays_readable_without_its_master(world: Regions) -> None:
     assert world.values(B) == {"before": "1", "unseen": "2"}
 
 
-def test_promoted_replica_accepts_writes_and_keeps_what_it_had(world: Regions) -> None:
+def test_promoted_replica_accepts_writes_and_keeps_its_items(world: Regions) -> None:
     world.put(A, "seen", "2")
     world.settle()
     world.isolate(A)
@@ -88,7 +88,7 @@ def test_promoted_replica_accepts_writes_and_keeps_what_it_had(world: Regions) -
         world.put(C, "x", "4")
 
 
-def test_returning_master_becomes_a_replica_and_reports_what_it_had_not_sent(world: Regions) -> None:
+def test_returning_master_becomes_a_replica_and_reports_its_unsent_changes(world: Regions) -> None:
     world.isolate(A)
     world.put(A, "unsent", "2")
     world.put(A, "before", "overwritten")
@@ -179,7 +179,7 @@ def test_late_answer_of_a_former_master_undoes_nothing(world: Regions) -> None:
 
 
 def test_replica_that_undoes_changes_turns_to_the_next_master(world: Regions) -> None:
-    """What it has begun to ask of a master it does not ask any more when another one is promoted."""
+    """It drops a pending question to a master when another one is promoted."""
     world.isolate(A)
     world.put(A, "unsent", "1")
     promote(world, B)

@@ -242,15 +242,15 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("changes", "text"),
         [
-            ({"body": b""}, b"is no message of a peer"),
-            ({"body": b"\0\0\0\2{}"}, b"is no message of a peer"),
-            ({"body": dump(Message("refuse", {}))}, b"is no message of a peer"),
-            ({"query": ""}, b"is no message of a peer"),
-            ({"query": f"source={US}&source={JP}"}, b"is no message of a peer"),
+            ({"body": b""}, b"is not a message of a peer"),
+            ({"body": b"\0\0\0\2{}"}, b"is not a message of a peer"),
+            ({"body": dump(Message("refuse", {}))}, b"is not a message of a peer"),
+            ({"query": ""}, b"is not a message of a peer"),
+            ({"query": f"source={US}&source={JP}"}, b"is not a message of a peer"),
             ({"query": f"source={JP}"}, b"no two servers may serve the same region"),
         ],
     )
-    def test_nonsense_is_told(self, keys: Path, changes: dict[str, Any], text: bytes) -> None:
+    def test_invalid_answers_are_reported(self, keys: Path, changes: dict[str, Any], text: bytes) -> None:
         _, node = pair(keys)
 
         async def main() -> None:
@@ -364,8 +364,8 @@ class TestNonsense:
     @pytest.mark.parametrize(
         ("answer", "reason"),
         [
-            (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", "answers nonsense: the frame ends"),
-            (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "answers nonsense"),
+            (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", "is invalid: the frame ends"),
+            (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "is invalid"),
             (b"HTTP/1.1 404 Not Found\r\nContent-Length: 6\r\n\r\n<html>", "answers 404"),
             (b'HTTP/1.1 403 Forbidden\r\nContent-Length: 17\r\n\r\n{"message":"no."}', "answers 403: no."),
             (b'HTTP/1.1 403 Forbidden\r\nContent-Length: 13\r\n\r\n{"message":1}', "answers 403"),
@@ -504,7 +504,7 @@ class TestNonsense:
             exchange = PeerExchange(
                 f"http://127.0.0.1:{port}", lambda: [Credential("AKIA", "s", peer=True)], SystemClock()
             )
-            with pytest.raises(Unreachable, match="nonsense"):
+            with pytest.raises(Unreachable, match="is invalid"):
                 await exchange.ask(US, JP, HELLO)
             server.close()
 

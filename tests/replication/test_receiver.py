@@ -43,7 +43,7 @@ def test_a_deletion_after_changes_is_applied(world: Regions) -> None:
     assert world.values(B) == world.values(A) == {}
 
 
-def test_concurrent_changes_are_told_in_both_regions(world: Regions) -> None:
+def test_concurrent_changes_are_reported_in_both_regions(world: Regions) -> None:
     world.put(A, "x", "from a")
     world.clock.advance(1)
     world.put(B, "x", "from b")
@@ -51,7 +51,7 @@ def test_concurrent_changes_are_told_in_both_regions(world: Regions) -> None:
     assert reported(world, A) == reported(world, B) == [("from b", "from a")]
 
 
-def test_a_change_of_a_change_that_was_seen_is_no_conflict(world: Regions) -> None:
+def test_a_change_of_a_change_that_was_seen_is_not_a_conflict(world: Regions) -> None:
     world.put(A, "x", "1")
     world.settle()
     world.clock.advance(1)

@@ -1,4 +1,4 @@
-"""Auto scaling acts: on consumption, on schedules, on what others change. Through boto3, on a manual clock.
+"""Auto scaling acts: on consumption, on schedules, on changes by others. Through boto3, on a manual clock.
 
 Traffic is written to the meter of the region, as operations would have counted it; `test_real_traffic` sends some.
 """
@@ -87,7 +87,7 @@ def stage() -> Iterator[Stage]:
         (10, 10.0, 61, 11),
     ],
 )
-def test_two_minutes_above_the_target_raise_units_to_what_is_consumed(
+def test_two_minutes_above_the_target_raise_units_to_the_consumption(
     stage: Stage, units: int, target: float, consumed: float, wanted: int
 ) -> None:
     stage.table(write=units)
@@ -170,7 +170,7 @@ def test_units_fall_to_the_minimum_and_no_further(stage: Stage) -> None:
     assert all("NotScaledReasons" not in one for one in stage.activities())
 
 
-def test_at_the_maximum_an_activity_says_why_nothing_happens(stage: Stage) -> None:
+def test_at_the_maximum_an_activity_explains_why_nothing_happens(stage: Stage) -> None:
     stage.table(most=5)
     stage.policy()
     stage.minutes(600, count=4)

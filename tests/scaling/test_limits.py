@@ -1,4 +1,4 @@
-"""What is bounded: targets, policies and scheduled actions, activities by number and age."""
+"""Limits: the number of targets, policies and scheduled actions, and the number and age of activities."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ class TestTargets:
             "ScalableTargetARN": arn,
         }
 
-    def test_registering_again_changes_only_what_is_given(self, scaling: Any, target: Any) -> None:
+    def test_registering_again_changes_only_the_given_members(self, scaling: Any, target: Any) -> None:
         first = scaling.register_scalable_target(**target, MaxCapacity=50)
         second = scaling.register_scalable_target(**target, SuspendedState={"DynamicScalingInSuspended": True})
         assert first["ScalableTargetARN"] == second["ScalableTargetARN"]

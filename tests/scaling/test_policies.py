@@ -84,7 +84,7 @@ def test_metrics_of_the_alarms_of_a_policy(stage: Stage, kind: str, expected: tu
     assert found.state.value == "INSUFFICIENT_DATA"
 
 
-def test_thresholds_follow_what_the_policy_does_and_alarms_begin_anew(stage: Stage) -> None:
+def test_thresholds_follow_the_policy_and_alarms_start_again(stage: Stage) -> None:
     stage.table()
     alarms = stage.policy()
     stage.minutes(300, 300)
@@ -172,8 +172,8 @@ class TestCustomizedMetrics:
         self.waiting(jobs, 4, count=15)
         assert jobs.units == 6
 
-    def test_in_a_cooldown_what_was_added_counts(self, stage: Stage) -> None:
-        """The metric does not show it yet: without the cooldown, the units would rise again and again."""
+    def test_in_a_cooldown_added_capacity_counts(self, stage: Stage) -> None:
+        """The metric does not show it yet: without the cooldown, the units would rise repeatedly."""
         stage.table()
         self.put(stage, ScaleOutCooldown=600)
         self.waiting(stage, 20, count=6)

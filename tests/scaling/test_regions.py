@@ -1,4 +1,5 @@
-"""A provisioned global table under traffic: its regions decide alike, since each consumes what the others write."""
+"""A provisioned global table under traffic: its regions decide alike, since each region consumes the writes of the
+others."""
 
 from __future__ import annotations
 

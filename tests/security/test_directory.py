@@ -1,4 +1,4 @@
-"""The file of users, groups and roles: what it declares, its faults, and that it is read again."""
+"""The file of users, groups and roles: its declarations, its faults, and its reloading."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_fault_is_named_with_its_place(document: dict[str, Any], fault: str) -
     assert fault in str(caught.value)
 
 
-def test_two_files_declare_together_but_nobody_twice() -> None:
+def test_two_files_declare_together_but_no_name_twice() -> None:
     found = read(
         [{"users": {"ann": {}}}, {"users": {"bob": {}}, "accounts": {"1" * 12: {"users": {"ann": {}}}}}], ACCOUNT
     )

@@ -57,7 +57,7 @@ def test_a_session_ends(tmp_path: Path) -> None:
         identities.temporary("ASIAX", token, 4_600_000)
 
 
-def test_a_session_of_a_role_that_is_gone_is_no_session(tmp_path: Path) -> None:
+def test_a_session_of_a_deleted_role_is_invalid(tmp_path: Path) -> None:
     made = Identities(None, Declared((), "000000000000", DECLARED), tokens(tmp_path / "key"))
     token = made.tokens.token(SESSION).encode()
     later = Identities(None, Declared((), "000000000000", {}), tokens(tmp_path / "key"))

@@ -1,4 +1,4 @@
-"""Signatures made by botocore prove right; whatever is changed after signing proves wrong."""
+"""Signatures made by botocore are accepted; any change after signing is refused."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def edited(request: Request, old: bytes, new: bytes) -> Request:
     return replace(request, headers={**request.headers, b"authorization": authorization.replace(old, new)})
 
 
-def test_a_signed_request_tells_who_signed_it() -> None:
+def test_a_signed_request_identifies_its_signer() -> None:
     assert verifier().verify(signed(), NOW_MS, "dynamodb") == SIGNER
 
 
@@ -208,7 +208,7 @@ def test_tampering_with_a_presigned_request_is_noticed() -> None:
     assert verifier().verify(request, NOW_MS) == SIGNER
 
 
-def test_the_operation_must_be_among_what_is_signed() -> None:
+def test_the_signature_must_cover_the_operation() -> None:
     request = signed(headers={"Content-Type": "application/x-amz-json-1.0"})
     request.headers[b"x-amz-target"] = b"DynamoDB_20120810.DeleteTable"
     assert refused(request)[1] == "'X-Amz-Target' must be a 'SignedHeader' in the AWS Authorization."
@@ -431,7 +431,7 @@ def test_invalid_parts_of_a_signature_are_named(old: bytes, new: bytes, code: st
     assert refused(edited(signed(), old, new)) == (code, message)
 
 
-def test_a_wrong_signature_is_answered_with_what_should_have_been_signed() -> None:
+def test_the_error_for_a_wrong_signature_shows_the_string_to_sign() -> None:
     body_hash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     request = edited(signed(body=b"", headers={}), b"Signature=", b"Signature=0")
     code, message = refused(request)

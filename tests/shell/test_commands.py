@@ -123,7 +123,7 @@ class TestSql:
         assert len(lines(atoll("sql", "SELECT pk FROM Orders")[1])) == 12
 
     @pytest.mark.parametrize("value", ["NaN", "-Infinity", "abc", '"abc', "[1"])
-    def test_a_parameter_that_is_no_json_is_a_string(self, value: str, client: Client, atoll: Atoll) -> None:
+    def test_a_parameter_that_is_not_json_is_a_string(self, value: str, client: Client, atoll: Atoll) -> None:
         client.call("PutItem", TableName="Orders", Item={"pk": {"S": value}, "sk": {"N": "1"}})
         (found,) = lines(atoll("sql", "SELECT pk FROM Orders WHERE pk = ?", f"--parameter={value}")[1])
         assert found["pk"] == value
@@ -187,7 +187,7 @@ class TestTail:
             found += list(stream.records())
         assert len(found) == 5
 
-    def test_records_that_were_deleted_are_told(self, server: testing.LocalServer, client: Client) -> None:
+    def test_deleted_records_are_reported(self, server: testing.LocalServer, client: Client) -> None:
         arn = client.call("DescribeTable", TableName="Orders")["Table"]["LatestStreamArn"]
         stream = Stream(client, arn, OLDEST)
         server.rotate("Orders")
@@ -223,11 +223,12 @@ class TestEnds:
     def test_bad_endpoints_and_profiles_are_one_line(self, atoll: Atoll) -> None:
         assert atoll("tables", "--endpoint-url", "x")[::2] == (
             2,
-            "atoll: 'x' is no endpoint: give a URL such as http://127.0.0.1:8000, a region of the service, or aws\n",
+            "atoll: 'x' is not an endpoint: "
+            "give a URL such as http://127.0.0.1:8000, a region of the service, or aws\n",
         )
         assert atoll("tables", "--profile", "x")[0] == 2
 
-    def test_a_server_that_requires_signatures_says_what_to_set(
+    def test_a_server_that_requires_signatures_names_the_variables_to_set(
         self, atoll: Atoll, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with testing.serve(auth="sigv4", clock="system") as server:

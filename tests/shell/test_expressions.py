@@ -46,7 +46,7 @@ def test_a_key_condition(text: str, condition: str | None, values: list[dict[str
         ("pk", "a comparison is missing"),
         ("pk =", "a value of pk is missing"),
         ("pk = a sk = 1", "'and' is missing at 'sk = 1'"),
-        ("pk <> a", "'<>' is no comparison of keys"),
+        ("pk <> a", "'<>' is not a comparison of keys"),
         ("pk = a or sk = 1", "'and' is missing"),
         ("name = a", "'name' is not in the key, which is pk, sk"),
         ("pk between a", "'and' is missing"),
@@ -82,7 +82,7 @@ def test_a_filter(text: str, names: list[str], values: list[dict[str, object]]) 
 
 @pytest.mark.parametrize("text", ["a = :v", "#a = 1", 'a = "open', "a ? b"])
 def test_invalid_filters(text: str) -> None:
-    with pytest.raises(Refused, match="values stand in the expression itself"):
+    with pytest.raises(Refused, match="write values in the expression itself"):
         filter_of(text, Placeholders())
 
 

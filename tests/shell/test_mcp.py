@@ -145,7 +145,7 @@ class TestTools:
         (change,) = result(client, "read_stream", table="Orders", limit=1)["changes"]
         assert change["key"] == {"pk": "a", "sk": 9} and "characters" in json.dumps(change["new"])
 
-    def test_failures_are_told(self, client: Client) -> None:
+    def test_failures_are_reported(self, client: Client) -> None:
         failed, told = ask(client, "query", table="Nothing", key_condition="pk = a")
         assert failed and "there is no table Nothing" in told
         failed, told = ask(client, "query", table="Orders", key_condition="city = a")

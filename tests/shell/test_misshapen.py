@@ -244,8 +244,8 @@ CIRCLES: dict[str, tuple[str, dict[str, Any], str]] = {
     "sql": ("ExecuteStatement", {"Items": [], "NextToken": "a"}, "is not DynamoDB's"),
     "export": ("Scan", NOTHING | {"LastEvaluatedKey": KEY}, "is not DynamoDB's"),
     "verify": ("Scan", NOTHING | {"LastEvaluatedKey": {}}, "is not DynamoDB's"),
-    "tail": ("GetRecords end", {"Records": [RECORD], "NextShardIterator": "end"}, "again and again"),
-    "replicate": ("GetRecords end", {"Records": [RECORD], "NextShardIterator": "end"}, "again and again"),
+    "tail": ("GetRecords end", {"Records": [RECORD], "NextShardIterator": "end"}, "repeatedly"),
+    "replicate": ("GetRecords end", {"Records": [RECORD], "NextShardIterator": "end"}, "repeatedly"),
     "import": ("DescribeTable", {"Table": TABLE | {"TableStatus": "UPDATING"}}, "to become ACTIVE"),
 }  # fmt: skip
 STREAMS: dict[str, tuple[dict[str, Any], str]] = {
@@ -260,7 +260,7 @@ STREAMS: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("command", CIRCLES)
-def test_an_endpoint_that_never_goes_on_ends_a_command(
+def test_an_endpoint_whose_pages_never_end_ends_a_command(
     command: str, atoll: Atoll, nonsense: Nonsense, tmp_path: Path
 ) -> None:
     operation, answer, why = CIRCLES[command]
@@ -295,7 +295,7 @@ TOOLS: dict[str, tuple[list[str], Callable[[Tools], str]]] = {
 
 
 @pytest.mark.parametrize("tool", TOOLS)
-def test_answers_of_another_shape_are_told_to_an_assistant(tool: str, nonsense: Nonsense) -> None:
+def test_misshapen_answers_are_reported_to_an_assistant(tool: str, nonsense: Nonsense) -> None:
     operations, use = TOOLS[tool]
     answers = nonsense.answers = ANSWERS | {"/_atoll/clock": {"now": "2026"}}
     tools = Tools(Client(resolve(), attempts=1), writes=True)

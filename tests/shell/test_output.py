@@ -52,7 +52,7 @@ def test_invalid_number_of_an_endpoint_is_a_string() -> None:
     assert plain({"N": "1}, {"}) == '"1}, {"'
 
 
-def test_a_csv_file_has_the_columns_of_the_first_page_and_says_what_it_left_out(
+def test_a_csv_file_has_the_columns_of_the_first_page_and_lists_omitted_ones(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     out = io.StringIO()
@@ -82,7 +82,7 @@ def test_marks_without_number_are_cut() -> None:
     assert row.endswith("…") and len(row) < 200
 
 
-def test_a_table_says_its_header_again_when_columns_change() -> None:
+def test_a_table_repeats_its_header_when_columns_change() -> None:
     out = Terminal()
     output = Output("table", ["pk"], out=out)
     output.page([{"pk": {"S": "a"}}])

@@ -1,4 +1,4 @@
-"""`make simulate`: many seeds of the simulation, and what happened in them."""
+"""`make simulate`: many seeds of the simulation, and a summary of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens in a simulated world: writes of users, faults, work of the regions, changes of the group.
+"""The events of a simulated world: writes of users, faults, work of the regions, changes of the group.
 
 Each action takes the world and returns nothing; it does nothing where it is impossible. `ACTIONS` has their weights.
 """
@@ -186,7 +186,7 @@ def _give_up(world: World, place: SimulatedRegion, other: str) -> None:
 
 
 def abandon(world: World) -> None:
-    """A replica is told to leave, but cannot be reached for a day. Some have read its last change, others have not."""
+    """A replica is removed, but cannot be reached for a day. Some have read its last change, others have not."""
     place = world.some(_is_one_of_many)
     if place is None:
         return

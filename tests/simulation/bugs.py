@@ -63,7 +63,7 @@ def promise_too_much(patch: Patch) -> None:
 
 
 def store_the_position_first(patch: Patch) -> None:
-    """The position is stored in a transaction of its own, before the changes: a crash between the two loses them."""
+    """The position is stored in a separate transaction, before the changes: a crash between the two loses them."""
     take = steps.take
 
     async def careless(region: Any, name: str, other: str, answer: Any) -> Any:
@@ -173,7 +173,7 @@ def believe_late_removals(patch: Patch) -> None:
 
 
 def copy_each_other_never(patch: Patch) -> None:
-    """Of a lost member, some replicas have read more than others, and nobody evens that out."""
+    """Of a lost member, some replicas have read more than others, and never exchange the difference."""
     patch.setattr(receiver, "_even", lambda *_: None)
 
 

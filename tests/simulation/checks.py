@@ -1,4 +1,4 @@
-"""What must hold at a quiet point: every message has arrived, and nobody has anything to do."""
+"""The checks at a quiet point, when every message has arrived and no region has work."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from atoll.storage.memory import MemoryEngine
 
 @types.coroutine
 def turn() -> Iterator[None]:
-    """The scheduler decides who goes on."""
+    """The scheduler decides which process continues."""
     yield
 
 
@@ -37,5 +37,5 @@ class TurningEngine(MemoryEngine):
 
     @property
     def committed_rows(self) -> Snapshot:
-        """What a read would see now."""
+        """The snapshot that a read would see now."""
         return self._now

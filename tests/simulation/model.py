@@ -1,4 +1,4 @@
-"""What must hold: the writes that regions have committed, and the ones that each replica has seen.
+"""The expected state: the writes that regions have committed, and those that each replica has seen.
 
 A group of replicas has a `Model`. It records each write at its commit, with its version, its image and its *context*:
 the writes of the same item that its region had seen by then, and all that those had seen. Two writes conflict if

@@ -88,7 +88,7 @@ class Simulation:
     # Quiet points
 
     def _rest(self) -> None:
-        """Heal all links, deliver all messages, and let everybody work until nobody has anything to do."""
+        """Heal all links, deliver all messages, and let all regions work until none has work left."""
         world = self.world
         world.note("rest")
         world.network.heal()

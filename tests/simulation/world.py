@@ -139,7 +139,7 @@ class World:
             self.now(place, place.region.read(lambda snapshot: place.region.catalog.find(snapshot, TABLE)))
 
     def go_on(self) -> None:
-        """Let one of the waiting processes go on."""
+        """Let one of the waiting processes continue."""
         if self._waiting:
             self._go_on(self._waiting.pop(self.random.randrange(len(self._waiting))), self.pause)
 

@@ -86,7 +86,7 @@ def test_damaged_frame_is_reported_with_the_lost_commits(tmp_path: Path, frame: 
     keys(store)
 
 
-def test_torn_end_of_a_commit_that_was_not_acknowledged_is_no_damage(tmp_path: Path) -> None:
+def test_the_torn_end_of_an_unacknowledged_commit_is_not_damage(tmp_path: Path) -> None:
     store = killed(tmp_path)
     log = wal(store).read_bytes()
     wal(store).write_bytes(log + log[HEADER : HEADER + FRAME // 2])
@@ -125,14 +125,14 @@ def test_missing_or_empty_file_is_named(tmp_path: Path, spoil: Callable[[Path], 
         keys(store)
 
 
-def test_log_that_began_anew_after_a_checkpoint_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_restarted_after_a_checkpoint_is_not_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("atoll.storage.checkpoints.CHECKPOINT_PAGES", 10)
     store = killed(tmp_path, commits=200)
     assert frames(store) < 400
     assert keys(store) == 200
 
 
-def test_mark_follows_a_log_that_began_anew(tmp_path: Path) -> None:
+def test_the_mark_follows_a_restarted_log(tmp_path: Path) -> None:
     """The new log may be longer than the old one at once, and another worker may have begun it."""
     log = tmp_path / "log"
     mark = Acknowledged(tmp_path, log)
@@ -267,7 +267,7 @@ def test_relaxed_durability_promises_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("replaced", [False, True])
-def test_store_whose_directory_is_gone_acknowledges_nothing(
+def test_a_store_without_its_directory_acknowledges_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replaced: bool, workers: int
 ) -> None:
     monkeypatch.setattr(sqlite, "LOOK_SECONDS", -1)

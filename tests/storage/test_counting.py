@@ -1,4 +1,4 @@
-"""What a round trip is."""
+"""The counting of round trips."""
 
 from __future__ import annotations
 

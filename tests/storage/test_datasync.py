@@ -1,4 +1,4 @@
-"""Syncing beside the event loop, in both ways that there are."""
+"""Syncing outside of the event loop, in both ways."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from atoll.storage.datasync import DataSync, KernelSync, ThreadSync, open_sync
 
 
 def sync(using: DataSync, times: int) -> list[BaseException | None]:
-    """What the syncs tell, one begun when the one before it is over."""
+    """The results of syncs, each begun when the one before has ended."""
 
     async def main() -> list[BaseException | None]:
         told: list[BaseException | None] = []

@@ -1,4 +1,4 @@
-"""Whether the hostile engine is as hostile as it says, and no more."""
+"""The hostile engine is as hostile as documented, and no more."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_transactions_overlap_and_are_serializable():
     assert runs > 240
 
 
-def test_tallies_conflict_only_with_who_reads_them():
+def test_tallies_conflict_only_with_their_readers():
     async def scenario():
         engine = HostileEngine()
         await asyncio.gather(*(engine.transact(lambda tx: tx.add_tally(b"t", 1)) for _ in range(200)))

@@ -1,4 +1,4 @@
-"""Functions that take long, and large commits, run beside the event loop of the SQLite engine."""
+"""Functions that take long, and large commits, run in a thread of the SQLite engine."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_a_large_commit_is_written_in_a_thread(
     played(tmp_path, scenario, options)
 
 
-def test_reads_go_on_beside_it_and_see_what_was_before(tmp_path: Path) -> None:
+def test_reads_continue_meanwhile_and_see_the_previous_state(tmp_path: Path) -> None:
     async def scenario(engine: SQLiteEngine) -> None:
         runs, ends = threading.Event(), threading.Event()
 

@@ -48,7 +48,7 @@ def test_a_function_that_takes_long_runs_aside():
     assert len(threads) == 2 and threading.main_thread() not in threads
 
 
-def test_a_store_that_is_restored_meanwhile_gets_nothing_of_before():
+def test_a_store_restored_meanwhile_gets_no_earlier_writes():
     engine = MemoryEngine()
     state = engine.snapshot()
     runs = []

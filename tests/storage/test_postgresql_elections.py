@@ -130,6 +130,6 @@ def test_answers_of_a_standby_before_its_promotion_do_not_count() -> None:
         await look
         assert not cluster.given_up
         await cluster._look(server)
-        assert "no primary any more" in cluster.given_up[0]
+        assert "no longer a primary" in cluster.given_up[0]
 
     play(story)

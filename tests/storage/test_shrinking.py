@@ -1,4 +1,4 @@
-"""Unused pages of a store's file go back to the disk while nobody writes."""
+"""Unused pages of a store's file go back to the disk while there are no writes."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_rows_that_a_step_moves_stay_as_they_are(tmp_path: Path) -> None:
         assert connection.execute("PRAGMA integrity_check").get == "ok"
 
 
-def test_reads_go_on_and_writes_are_kept_while_a_step_runs(tmp_path: Path) -> None:
+def test_reads_continue_and_writes_are_kept_during_a_step(tmp_path: Path) -> None:
     async def scenario(engine: SQLiteEngine) -> None:
         await fill(engine)
         await empty(engine, ROWS - 5)
@@ -110,7 +110,7 @@ def test_reads_go_on_and_writes_are_kept_while_a_step_runs(tmp_path: Path) -> No
     run(tmp_path, scenario)
 
 
-def test_nothing_is_given_back_while_somebody_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_space_is_given_back_during_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario(engine: SQLiteEngine) -> None:
         await fill(engine)
         await empty(engine)

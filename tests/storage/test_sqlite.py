@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import itertools
+import os
 import resource
 import signal
 import sqlite3
@@ -89,10 +90,28 @@ def test_file_of_another_version_or_application_is_refused_and_left_alone(tmp_pa
     assert (tmp_path / "atoll.db").read_bytes() == before
 
 
-def test_file_that_is_no_database_is_refused(tmp_path):
+def test_a_file_that_is_not_a_database_is_refused(tmp_path):
     (tmp_path / "atoll.db").write_bytes(b"not a database at all" * 500)
     with pytest.raises(Corrupt, match=r"atoll\.db: file is not a database"):
         SQLiteEngine.open(tmp_path)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_files_are_private_whatever_the_caller_s_mask_is(tmp_path, workers):
+    """A server in a test's process has the mask of the tests."""
+
+    async def scenario(engine):
+        await engine.transact(lambda tx: tx.put(b"k", b"v"))
+        modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "store").iterdir()}
+        assert len(modes) > 4
+        assert set(modes.values()) == {0o600}, modes
+        assert (tmp_path / "store").stat().st_mode & 0o777 == 0o700
+
+    mask = os.umask(0)
+    try:
+        run(tmp_path / "store", scenario, workers=workers)
+    finally:
+        os.umask(mask)
 
 
 def test_second_server_on_a_directory_is_refused_until_the_first_has_gone(tmp_path):
@@ -105,7 +124,7 @@ def test_second_server_on_a_directory_is_refused_until_the_first_has_gone(tmp_pa
     run(tmp_path, everything, workers=2)
 
 
-def test_single_worker_is_refused_beside_several(tmp_path):
+def test_a_single_worker_is_refused_while_several_run(tmp_path):
     async def scenario(engine):
         with pytest.raises(Locked):
             SQLiteEngine.open(tmp_path)
@@ -401,7 +420,7 @@ def test_a_checkpoint_that_fails_fails_no_write(tmp_path, monkeypatch, workers):
     assert outcomes[-1] is None
 
 
-def test_a_read_that_fails_does_not_show_what_is_not_durable(tmp_path):
+def test_a_failing_read_shows_no_commit_that_is_not_durable(tmp_path):
     def fail(snapshot):
         raise apsw.IOError("a bad page")
 
@@ -433,7 +452,7 @@ def test_a_store_that_cannot_be_opened_is_let_go(tmp_path, monkeypatch):
 # Several processes. `processes.start` runs one of the small programs of processes.py.
 
 
-def test_two_reads_of_one_function_see_one_moment_while_another_process_commits(tmp_path, processes):
+def test_two_reads_of_one_function_share_a_snapshot_while_another_process_commits(tmp_path, processes):
     other = processes.start("commit_on_request", tmp_path)
     other.stdout.readline()
 
@@ -547,7 +566,7 @@ def test_a_read_transaction_that_began_but_showed_nothing_is_ended(tmp_path, ste
     run(tmp_path, scenario)
 
 
-def test_reads_of_several_workers_share_a_transaction_within_a_turn_and_keep_none_beyond(tmp_path):
+def test_with_several_workers_reads_share_a_transaction_for_one_turn_only(tmp_path):
     async def scenario(engine):
         statements = []
         read = engine._connections[1]
@@ -656,7 +675,7 @@ def test_row_that_does_not_match_its_checksum_is_never_returned(tmp_path, damage
         if serves:
             await engine.transact(lambda tx: tx.put(b"k4", b""))
         else:
-            with pytest.raises(Corrupt, match="takes no writes, because it is damaged"):
+            with pytest.raises(Corrupt, match="refuses writes, because it is damaged"):
                 await engine.transact(lambda tx: tx.put(b"k4", b""))
         assert (await engine.read(lambda s: s.get(b"k4")) is not None) is serves
 

@@ -150,7 +150,7 @@ def test_an_outage_of_the_collector_is_logged_when_it_begins_and_when_it_ends(
         assert away.export([]) is SpanExportResult.FAILURE
         queue.warning("Queue full, dropping %s.", "Span")
     (told,) = caplog.messages
-    assert told.startswith("spans are not exported, which is not logged again until they are: ")
+    assert told.startswith("spans cannot be exported (this is logged once, until they can be): ")
     assert "Connection refused" in told
     caplog.clear()
     there = Collector()
@@ -203,7 +203,7 @@ def test_a_collector_that_never_answers_delays_nothing_but_the_end() -> None:
     ("OTEL_TRACES_EXPORTER", "jaeger", "OTEL_TRACES_EXPORTER must be otlp or none, not 'jaeger'"),
     ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "OTEL_EXPORTER_OTLP_PROTOCOL must be http/protobuf, not 'grpc'"),
 ])  # fmt: skip
-def test_an_exporter_that_there_is_not_ends_the_program(
+def test_an_unknown_exporter_ends_the_program(
     variable: str, value: str, text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv(variable, value)

@@ -96,7 +96,7 @@ def test_units_of_each_operation_as_the_answer_tells_them() -> None:
     asyncio.run(main())
 
 
-def test_bytes_of_vector_indexes_are_no_units() -> None:
+def test_bytes_of_vector_indexes_are_not_units() -> None:
     index = {"IndexName": "near", "VectorAttribute": {"AttributeName": "v"}, "Dimensions": 2,
              "DistanceFunction": "COSINE", "Projection": {"ProjectionType": "KEYS_ONLY"}}  # fmt: skip
 
@@ -137,7 +137,7 @@ def test_errors() -> None:
     asyncio.run(main())
 
 
-def test_an_operation_that_fails_in_the_server_gives_its_span_the_status_error() -> None:
+def test_a_server_failure_gives_the_span_of_an_operation_the_status_error() -> None:
     async def main() -> None:
         async with traced() as server:
             await server.create()

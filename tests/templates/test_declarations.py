@@ -1,4 +1,4 @@
-"""Tables that a file declares are made when a server starts."""
+"""Tables that a file declares are created when a server starts."""
 
 from __future__ import annotations
 
@@ -208,7 +208,7 @@ def test_a_global_table_has_its_settings_here_and_its_replicas(
         assert target["ScalableDimension"] == "dynamodb:table:WriteCapacityUnits"
         (policy,) = scaling.describe_scaling_policies(ServiceNamespace="dynamodb")["ScalingPolicies"]
         assert policy["TargetTrackingScalingPolicyConfiguration"]["TargetValue"] == 60
-    assert "a declared replica in ap-south-1 was not made: name the region with --region" in caplog.messages
+    assert "a declared replica in ap-south-1 was not created: name the region with --region" in caplog.messages
 
 
 @pytest.mark.parametrize("document", [BODY, [BODY], {"Tables": [BODY]}], ids=["one", "a list", "below Tables"])
@@ -234,12 +234,12 @@ def test_tables_that_exist_stay(tmp_path: Path, caplog: pytest.LogCaptureFixture
     with caplog.at_level(logging.INFO, "atoll"):
         said = asyncio.run(scenario())
     assert said == [
-        "made the declared tables Things",
+        "created the declared tables Things",
         "---",
         "---",
-        "a table is not as it is declared, and stays as it is: BillingModeSummary, ProvisionedThroughput, "
-        "TimeToLiveSpecification differ",
-        "made the declared tables More",
+        "a table differs from its declaration, and is not changed: BillingModeSummary, ProvisionedThroughput, "
+        "TimeToLiveSpecification",
+        "created the declared tables More",
         "---",
     ]
 
@@ -267,8 +267,8 @@ def test_each_setting_that_differs_is_named(caplog: pytest.LogCaptureFixture) ->
     with caplog.at_level(logging.WARNING, "atoll"):
         asyncio.run(scenario())
     assert caplog.messages == [
-        "a table is not as it is declared, and stays as it is: ContributorInsightsSpecification, "
-        "KinesisStreamSpecification, PointInTimeRecoverySpecification, ResourcePolicy, Tags differ"
+        "a table differs from its declaration, and is not changed: ContributorInsightsSpecification, "
+        "KinesisStreamSpecification, PointInTimeRecoverySpecification, ResourcePolicy, Tags"
     ]
 
 
@@ -369,8 +369,8 @@ def twice(levels: int) -> Any:
 BAD: list[tuple[Any, str]] = [
     (5, "is neither a template with Resources nor a body of CreateTable nor a list of such bodies"),
     ({"Resources": {}}, "declares no table"),
-    ({"Resources": 5}, "Resources is no mapping"),
-    ({"Resources": {"T": 5}}, "the resource T is no mapping"),
+    ({"Resources": 5}, "Resources is not a mapping"),
+    ({"Resources": {"T": 5}}, "the resource T is not a mapping"),
     ([BODY, BODY], "declares a table twice: Things"),
     ([{"KeySchema": []}], "table 1 has no TableName"),
     (resource(TableName={"Ref": "Nothing"}), "there is no parameter or resource Nothing"),
@@ -386,29 +386,29 @@ BAD: list[tuple[Any, str]] = [
     (resource(TimeToLiveSpecification={"AttributeName": ""}), "UpdateTimeToLive of Things is refused: "),
     (resource(PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True, "RecoveryPeriodInDays": 99}),
      "UpdateContinuousBackups of Things is refused: "),
-    (resource(TableName=["T"]), "the name of T is no text"),
+    (resource(TableName=["T"]), "the name of T is not a string"),
     (resource(TableName="\ud800"), "T has a value that no request can have: "),
     (resource(ProvisionedThroughput={"ReadCapacityUnits": 10**30}), "T has a value that no request can have: "),
     (resource(ProvisionedThroughput={"ReadCapacityUnits": math.inf}), "T.ProvisionedThroughput.ReadCapacityUnits has"),
     (resource(Tags=many_times(10)), "has too many values"),
     (resource(Tags=nested(100)), "is nested too deeply"),
     (resource(Tags=nested(50_000)), "is nested too deeply"),
-    ({"Globals": {"SimpleTable": "x"}, **resource()}, "Globals.SimpleTable is no mapping"),
+    ({"Globals": {"SimpleTable": "x"}, **resource()}, "Globals.SimpleTable is not a mapping"),
     ({"Resources": {"T": {"Type": "AWS::DynamoDB::Table", "Condition": ["x"]}}}, "there is no condition ['x']"),
     ({"Conditions": twice(40), "Resources": {"T": {"Type": "AWS::DynamoDB::Table", "Condition": "C0"}}},
      "calls too many functions"),
-    (global_table(Replicas="x"), "T.Replicas is no list"),
+    (global_table(Replicas="x"), "T.Replicas is not a list"),
     (global_table(Replicas=[]), "T.Replicas is empty"),
-    (global_table(Replicas=[{"GlobalSecondaryIndexes": 5}]), "T.Replicas.GlobalSecondaryIndexes is no list"),
-    (global_table(GlobalSecondaryIndexes=["x"]), "T.GlobalSecondaryIndexes is no mapping"),
+    (global_table(Replicas=[{"GlobalSecondaryIndexes": 5}]), "T.Replicas.GlobalSecondaryIndexes is not a list"),
+    (global_table(GlobalSecondaryIndexes=["x"]), "T.GlobalSecondaryIndexes is not a mapping"),
     (global_table(GlobalSecondaryIndexes=[{"IndexName": ["a"]}]), "T.GlobalSecondaryIndexes.IndexName has a value of"),
-    (global_table(WriteOnDemandThroughputSettings="x"), "WriteOnDemandThroughputSettings is no mapping"),
-    (global_table(WriteProvisionedThroughputSettings="x"), "WriteProvisionedThroughputSettings is no mapping"),
+    (global_table(WriteOnDemandThroughputSettings="x"), "WriteOnDemandThroughputSettings is not a mapping"),
+    (global_table(WriteProvisionedThroughputSettings="x"), "WriteProvisionedThroughputSettings is not a mapping"),
     (global_table(WriteProvisionedThroughputSettings={"WriteCapacityAutoScalingSettings": "x"}),
-     "WriteCapacityAutoScalingSettings is no mapping"),
+     "WriteCapacityAutoScalingSettings is not a mapping"),
     (global_table(WriteProvisionedThroughputSettings={
         "WriteCapacityAutoScalingSettings": {"TargetTrackingScalingPolicyConfiguration": "x"}
-     }), "TargetTrackingScalingPolicyConfiguration is no mapping"),
+     }), "TargetTrackingScalingPolicyConfiguration is not a mapping"),
 ]  # fmt: skip
 
 
@@ -423,10 +423,10 @@ def test_invalid_declarations_are_refused_before_any_table_is_made(document: Any
 @pytest.mark.parametrize(
     ("name", "content", "text"),
     [
-        ("t.yaml", b"a: [", "is no YAML: while parsing"),
-        ("t.yaml", b"? [a]\n: b", "is no YAML"),
+        ("t.yaml", b"a: [", "is not YAML: while parsing"),
+        ("t.yaml", b"? [a]\n: b", "is not YAML"),
         ("t.yaml", b"\xff", "is not in UTF-8"),
-        ("t.json", b"{", "is no JSON: "),
+        ("t.json", b"{", "is not JSON: "),
         ("t.json", b"[" * 100_000, "is nested too deeply"),
         ("t.yaml", b"Resources: {T: {Type: AWS::DynamoDB::Table}}", "CreateTable of T is refused: "),
         ("t.yaml", b"", "is neither a template"),
@@ -453,5 +453,5 @@ def test_yaml_needs_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     path.write_text(json.dumps([BODY]))
     assert load(path) == [BODY]
     path.write_text("a: b")
-    with pytest.raises(BadTemplate, match=r"is read with the package PyYAML: install atoll\[tables\]"):
+    with pytest.raises(BadTemplate, match=r"needs the package PyYAML: install atoll\[tables\]"):
         load(path)

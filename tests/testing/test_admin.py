@@ -187,7 +187,7 @@ class TestStreams:
         assert ask(server, "POST", "/_atoll/streams/rotate", {"stream": arn})[0] == 200
 
     @pytest.mark.parametrize("body", [{}, {"stream": ""}, {"stream": 5}, {"stream": "T", "region": 5}, {"table": "T"}])
-    def test_a_stream_has_to_be_named(self, server: LocalServer, body: Any) -> None:
+    def test_a_request_must_name_a_stream(self, server: LocalServer, body: Any) -> None:
         status, answer = ask(server, "POST", "/_atoll/streams/rotate", body)
         assert status == 400
         assert "name of a table" in answer["message"]
@@ -236,7 +236,7 @@ class TestAuthority:
         client.put_item(TableName="Things", Item={"pk": {"S": "a"}})
 
     @pytest.mark.parametrize(("skew", "text"), [("16m", "Signature expired"), ("-16m", "Signature not yet current")])
-    def test_skew_makes_signatures_too_old_or_too_new_until_it_is_taken_back(
+    def test_clock_skew_makes_signatures_too_old_or_too_new_until_it_is_removed(
         self, admin: Credential, client: Any, signed: LocalServer, skew: str, text: str
     ) -> None:
         status, shown = ask(signed, "POST", "/_atoll/clock", {"skew": skew}, signed_by=admin)
@@ -323,14 +323,14 @@ class TestStepByStep:
         """A store keeps times as 64-bit numbers. A later time failed every write, even once the clock was set back."""
         with LocalServer(Config(port=0, data=tmp_path, clock="manual")) as running:
             make_table(running.client())
-            with pytest.raises(ValueError, match="is no time"):
+            with pytest.raises(ValueError, match="is not a time"):
                 running.clock.set("6400-01-01T00:00:00Z")
             running.clock.set("6399-12-31T23:59:59Z")
             item = {"pk": {"S": "a"}}
             running.client().put_item(TableName="Things", Item=item)
             assert running.client().get_item(TableName="Things", Key=item)["Item"] == item
 
-    def test_a_manual_clock_goes_on_after_a_restart(self, tmp_path: Path) -> None:
+    def test_a_manual_clock_continues_after_a_restart(self, tmp_path: Path) -> None:
         config = Config(port=0, data=tmp_path, clock="manual")
         with LocalServer(config) as running:
             make_table(running.client())
@@ -339,7 +339,7 @@ class TestStepByStep:
         with LocalServer(config) as running:
             assert timedelta(0) <= running.clock.now - datetime(2150, 6, 1, tzinfo=UTC) <= timedelta(seconds=1)
 
-    def test_a_far_move_shows_what_many_short_ones_show(self) -> None:
+    def test_a_far_move_has_the_same_effect_as_many_short_ones(self) -> None:
         far, short = expiring_over_weeks([timedelta(days=20)]), expiring_over_weeks([timedelta(days=1)] * 20)
         assert far == short
         records, shards = far

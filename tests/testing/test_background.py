@@ -1,4 +1,4 @@
-"""What is due, over HTTP: `GET /_atoll/due` and `GET /_atoll/triggers`."""
+"""The due work, over HTTP: `GET /_atoll/due` and `GET /_atoll/triggers`."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ def code(call: Any, *args: Any, **more: Any) -> str:
 
 class TestThrottling:
     @pytest.mark.parametrize("reason", REASONS)
-    def test_it_has_the_reason_that_is_asked_for(self, server: testing.LocalServer, client: Any, reason: str) -> None:
+    def test_it_has_the_requested_reason(self, server: testing.LocalServer, client: Any, reason: str) -> None:
         with server.fault("throttling", table="Things", reason=reason):
             response = refused(put, client)
         (told,) = response.get("ThrottlingReasons") or response["throttlingReasons"]
@@ -243,7 +243,7 @@ class TestLostAnswers:
         assert get(client) == (item() if applied else None)
 
     def test_a_client_that_retries_an_increment_counts_twice(self, server: testing.LocalServer) -> None:
-        """What a dropped answer is for: an application must notice this."""
+        """An application must notice this; dropped answers are made to test it."""
         increment = {"TableName": "Things", "Key": key(), "UpdateExpression": "ADD n :one"}
         with server.fault("dropped_connection", count=1, applied=True):
             server.client().update_item(**increment, ExpressionAttributeValues={":one": {"N": "1"}})

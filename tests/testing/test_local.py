@@ -74,9 +74,9 @@ class TestServing:
         server = testing.serve().start()
         server.stop()
         server.stop()
-        with pytest.raises(RuntimeError, match="does not run"):
+        with pytest.raises(RuntimeError, match="is not running"):
             server.snapshot()
-        with pytest.raises(RuntimeError, match="started before"):
+        with pytest.raises(RuntimeError, match="started already"):
             server.start()
 
     def test_profiles_and_proxies_of_the_user_do_not_matter(
@@ -98,7 +98,7 @@ class TestServing:
             assert server.client().describe_table(TableName="Things")["Table"]["TableStatus"] == "ACTIVE"
 
     def test_it_starts_once(self) -> None:
-        with testing.serve() as server, pytest.raises(RuntimeError, match="was started before"):
+        with testing.serve() as server, pytest.raises(RuntimeError, match="has been started already"):
             server.start()
 
     def test_without_boto3_only_clients_are_missing(self) -> None:
@@ -118,7 +118,7 @@ class TestServing:
 
 
 class TestClock:
-    def test_it_begins_at_the_real_time_and_stands_still(self, server: testing.LocalServer) -> None:
+    def test_it_starts_at_the_real_time_and_does_not_move(self, server: testing.LocalServer) -> None:
         before = server.clock.now
         assert abs(before - datetime.fromtimestamp(SystemClock().now_ms() / 1000, UTC)) < timedelta(seconds=30)
         server.client().list_tables()
@@ -133,7 +133,7 @@ class TestClock:
     @pytest.mark.parametrize("duration", ["", "1", "soon", "1h 5m", "-1h", -1, True, "9999999d", float("nan")])
     def test_an_invalid_duration_is_refused(self, server: testing.LocalServer, duration: Any) -> None:
         before = server.clock.now
-        with pytest.raises(ValueError, match=r"is no duration|is no time|positive duration"):
+        with pytest.raises(ValueError, match=r"is not a duration|is not a time|positive duration"):
             server.clock.advance(duration)
         assert server.clock.now == before
 
@@ -270,7 +270,7 @@ class TestThrottling:
         server.clock.advance("101s")
         table.delete_item(Key={"pk": "a"})
 
-    def test_a_maximum_on_demand_has_a_code_and_a_member_of_its_own(self, server: testing.LocalServer) -> None:
+    def test_an_on_demand_maximum_has_its_own_code_and_member(self, server: testing.LocalServer) -> None:
         make_table(server, OnDemandThroughput={"MaxWriteRequestUnits": 1})
         client = server.client(config=Config(retries={"max_attempts": 0}))
         client.put_item(TableName="Things", Item={"pk": {"S": "a"}, "x": {"S": "x" * 409_000}})
@@ -280,7 +280,7 @@ class TestThrottling:
         (reason,) = caught.value.response["throttlingReasons"]
         assert reason["reason"] == "TableWriteMaxOnDemandThroughputExceeded"
 
-    def test_a_batch_writer_goes_on_until_all_is_written(self, server: testing.LocalServer) -> None:
+    def test_a_batch_writer_continues_until_all_is_written(self, server: testing.LocalServer) -> None:
         table = make_limited_table(server)
         unprocessed = []
 
@@ -304,20 +304,20 @@ class TestThrottling:
             exhaust(server)
             server.restore(state)
 
-    def test_nothing_is_throttled_where_it_was_not_asked_for(self, atoll_server: testing.LocalServer) -> None:
+    def test_nothing_is_throttled_unless_requested(self, atoll_server: testing.LocalServer) -> None:
         table = make_limited_table(atoll_server)
         for _ in range(5):
             table.put_item(Item={"pk": "a", "x": "x" * 409_000})
 
 
 class TestStreams:
-    def test_shards_rotate_and_split_when_they_are_told_to(self, server: testing.LocalServer) -> None:
+    def test_shards_rotate_and_split_on_demand(self, server: testing.LocalServer) -> None:
         table = make_table(server, **STREAM)
         first = server.rotate("Things")
         assert len(server.split("Things")) == 2 * len(first)
         assert len(server.rotate(table.latest_stream_arn)) == 2 * len(first)
 
-    def test_records_are_trimmed_when_they_are_told_to_be(self, server: testing.LocalServer) -> None:
+    def test_records_are_trimmed_on_demand(self, server: testing.LocalServer) -> None:
         table = make_table(server, **STREAM)
         table.put_item(Item={"pk": "a"})
         assert len(records(server, table)) == 1
@@ -326,7 +326,7 @@ class TestStreams:
         table.put_item(Item={"pk": "b"})
         assert len(records(server, table)) == 1
 
-    def test_a_table_that_is_not_there_is_refused(self, server: testing.LocalServer) -> None:
+    def test_a_missing_table_is_refused(self, server: testing.LocalServer) -> None:
         with pytest.raises(ValueError, match="Nothing"):
             server.rotate("Nothing")
 

@@ -116,7 +116,7 @@ class TestLinks:
         names = server.regions
         assert self.shown(server) == {(a, b): NEW for a in names for b in names if a != b}
 
-    def test_a_request_changes_what_it_names_and_is_answered_as_get_is(self, server: LocalServer) -> None:
+    def test_a_request_changes_only_its_members_and_is_answered_like_get(self, server: LocalServer) -> None:
         link = {"from": US, "to": EU}
         for change in ({"partition": True}, {"delay": "200ms", "jitter": "1s"}, {"loss": 0.25, "paused": True}):
             status, answer = ask(server, "POST", LINKS, {**link, **change})
@@ -164,7 +164,7 @@ class TestLinks:
         link.heal()
         assert link.state == {"from": US, "to": EU, **NEW}
 
-    def test_mistakes_are_told(self, server: LocalServer) -> None:
+    def test_mistakes_are_reported(self, server: LocalServer) -> None:
         with pytest.raises(ValueError, match="'mars-north-1' is neither"):
             server.link(US, "mars-north-1").partition()
         with pytest.raises(ValueError, match="there is no link from us-east-1 to mars-north-1"):

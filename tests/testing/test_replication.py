@@ -197,7 +197,7 @@ def _error(link: Any) -> Any:
     return table["last_error"]
 
 
-def test_the_end_of_a_partition_loses_what_was_under_way(server: LocalServer, us: Table, eu: Table) -> None:
+def test_the_end_of_a_partition_loses_pending_answers(server: LocalServer, us: Table, eu: Table) -> None:
     """It is asked for again, and takes the delay again."""
     link = server.link(US, EU).delay("200ms")
     us.put("first")
@@ -212,7 +212,7 @@ def test_the_end_of_a_partition_loses_what_was_under_way(server: LocalServer, us
     assert eu.present() == {"first"}
 
 
-def test_healing_delivers_what_a_delay_holds(server: LocalServer, us: Table, eu: Table) -> None:
+def test_healing_delivers_answers_held_by_a_delay(server: LocalServer, us: Table, eu: Table) -> None:
     link = server.link(US, EU).delay("1h")
     us.put("first")
     server.clock.advance("1m")
@@ -280,9 +280,7 @@ def test_a_move_over_thousands_of_years_stops_for_no_hourly_work(server: LocalSe
     assert us.present() == eu.present() == Table(server, AP).present() == {"kept", "new"}
 
 
-def test_a_region_that_was_removed_while_it_was_cut_off_for_days_keeps_its_table(
-    server: LocalServer, us: Table, eu: Table
-) -> None:
+def test_a_region_removed_while_cut_off_for_days_keeps_its_table(server: LocalServer, us: Table, eu: Table) -> None:
     us.put("shared")
     server.settle()
     links = [server.link(other, EU) for other in (US, AP)]
@@ -301,7 +299,7 @@ def test_a_region_that_was_removed_while_it_was_cut_off_for_days_keeps_its_table
     assert us.present() == {"shared"}
 
 
-def test_a_region_that_was_removed_while_it_was_cut_off_keeps_its_table_if_no_other_is_left() -> None:
+def test_a_region_removed_while_cut_off_keeps_its_table_if_it_is_the_last() -> None:
     with testing.serve(regions=[US, EU]) as server:
         us, eu = Table(server, US), Table(server, EU)
         us.client.create_table(**TABLE)

@@ -1,4 +1,4 @@
-"""Bulk operations put items into a table, report what failed, keep to their rate, and go on after an interruption."""
+"""Bulk operations put items into a table, report what failed, keep to their rate, and resume after an interruption."""
 
 from __future__ import annotations
 
@@ -349,7 +349,9 @@ class Bursting(Memory):
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_an_interrupted_operation_goes_on_and_counts_nothing_twice(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_operation_continues_and_counts_nothing_twice(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """At each step the process may lose everything but the store. Each condition would fail a second time."""
     monkeypatch.setattr(sources, "RECORDS", 7)
     monkeypatch.setattr(bulk_puts, "FILE_BYTES", 2000)

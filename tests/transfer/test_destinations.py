@@ -229,7 +229,7 @@ class Hanging(Recorded):
         return await super().put(stream, records)
 
 
-def test_a_stream_that_does_not_answer_holds_up_no_other_and_no_job(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stream_that_does_not_answer_delays_no_other_stream_and_no_job(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(destinations, "SETTLE_S", 0.01)
 
     async def scenario() -> None:
@@ -258,7 +258,7 @@ def test_a_stream_that_does_not_answer_holds_up_no_other_and_no_job(monkeypatch:
     asyncio.run(scenario())
 
 
-def test_an_endpoint_that_accepts_and_never_answers_holds_up_nothing() -> None:
+def test_an_endpoint_that_accepts_and_never_answers_delays_nothing() -> None:
     """Neither jobs nor requests nor the end of the server wait for it."""
 
     async def scenario() -> None:
@@ -360,7 +360,7 @@ def test_refused_requests_change_nothing(operation: str, body: dict[str, Any], t
     asyncio.run(scenario())
 
 
-def test_a_server_writes_to_files_and_goes_on_after_a_restart(tmp_path: Path) -> None:
+def test_a_server_writes_to_files_and_continues_after_a_restart(tmp_path: Path) -> None:
     config = Config(data=tmp_path / "data", port=0, kinesis=f"file://{tmp_path}/streams")
 
     async def life(number: int) -> None:

@@ -106,7 +106,7 @@ def test_a_full_export_has_the_items_of_its_moment(seed: int, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_an_export_of_the_present_has_no_write_of_its_millisecond_that_follows(seed: int) -> None:
+def test_an_export_of_the_present_excludes_later_writes_of_the_same_millisecond(seed: int) -> None:
     """The clock stands still from the writes before the request until the export is complete."""
 
     async def scenario() -> None:
@@ -385,9 +385,7 @@ def counted_reads(world: World) -> list[int]:
 
 
 @pytest.mark.parametrize("kind", ["FULL_EXPORT", "INCREMENTAL_EXPORT"])
-def test_a_step_is_bounded_by_what_it_reads_whatever_its_filter_takes(
-    kind: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_step_reads_a_bounded_amount_whatever_its_filter_selects(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(moment, "ITEMS", 5)
     monkeypatch.setattr(moment, "CHANGES", 5)
     monkeypatch.setattr(changes, "ITEMS", 5)

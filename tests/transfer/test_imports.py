@@ -1,4 +1,4 @@
-"""Imports make a table of files, count what is wrong with them, and go on after an interruption."""
+"""Imports create a table from files, count invalid records, and continue after an interruption."""
 
 from __future__ import annotations
 
@@ -341,7 +341,7 @@ class Interrupted(Exception):
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_an_interrupted_import_goes_on_and_counts_nothing_twice(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_import_continues_and_counts_nothing_twice(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """At each step the process may lose everything but the store."""
     monkeypatch.setattr(sources, "RECORDS", 7)
 
@@ -515,7 +515,7 @@ def test_a_refused_import_begins_nothing(body: dict[str, Any], code: str, text: 
 
 
 @pytest.mark.parametrize("kind", ["empty objects", "empty lines", "a bomb without a line end", "lines that were read"])
-def test_a_step_is_bounded_by_what_it_reads(kind: str) -> None:
+def test_a_step_reads_a_bounded_amount(kind: str) -> None:
     """Whatever its objects contain, an import lets the other jobs run after some of them."""
 
     async def scenario() -> None:

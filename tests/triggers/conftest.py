@@ -31,7 +31,7 @@ Behaviour = Callable[[Event], Any]
 
 
 class PlainFunctions(Functions):
-    """What a function does is `behaviours[name](event)`: it returns the response, or raises. A gate, if there is one,
+    """`behaviours[name](event)` stands in for a function: it returns the response, or raises. A gate, if there is one,
     holds invocations until it is set."""
 
     def __init__(self, registry: Registry, region: Region) -> None:

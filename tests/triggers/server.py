@@ -1,4 +1,4 @@
-"""Atoll in a process of its own, which a test may kill."""
+"""Atoll in a separate process, which a test may kill."""
 
 from __future__ import annotations
 

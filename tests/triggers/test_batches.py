@@ -1,4 +1,4 @@
-"""What is done with a lane's records, decision by decision, and whole lives of lanes under random failures."""
+"""The processing of a lane's records, decision by decision, and lanes under random failures."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class TestOutcomes:
         assert isinstance(invoke, Invoke)
         return batches.after(one, lane, invoke, outcome, NOW_MS)
 
-    def test_success_goes_on(self) -> None:
+    def test_success_continues_after_the_batch(self) -> None:
         assert self.after(OK) == Lane(5, result=batches.OK)
 
     def test_failure_is_tried_again_later_and_later(self) -> None:
@@ -191,7 +191,7 @@ class TestOutcomes:
             batches.decide(policy(), Lane(3, ends=(3,), attempts=1), gathered(cursor=3, fenced=True), NOW_MS) == Wait()
         )
 
-    def test_a_retry_whose_records_are_gone_goes_on(self) -> None:
+    def test_a_retry_without_its_records_continues_after_them(self) -> None:
         action = batches.decide(policy(), Lane(1, ends=(3,), attempts=1), gathered(cursor=9), NOW_MS)
         assert action == Advance(Lane(4))
 

@@ -1,4 +1,4 @@
-"""kill -9 under load, again and again: items, stream and what the function was given agree."""
+"""kill -9 under load, repeatedly: items, stream and the function's records agree."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def handler(event, context):
 
 
 class Writer(threading.Thread):
-    """Counts up items of its own, one change after the other. `acknowledged` is what it was told is written."""
+    """Counts up its own items, one change after the other. `acknowledged` has the acknowledged writes."""
 
     def __init__(self, server: Server, name: str) -> None:
         super().__init__()

@@ -116,7 +116,7 @@ def test_several_patterns_are_alternatives() -> None:
     assert filters.any_of([]) is None
 
 
-def test_a_pattern_is_no_deeper_than_a_record_can_be() -> None:
+def test_a_pattern_deeper_than_any_record_is_refused() -> None:
     """One that was much deeper let every look at the streams fail, for all functions."""
 
     def nested(depth: int) -> str:

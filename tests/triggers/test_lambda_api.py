@@ -116,7 +116,7 @@ def test_a_mapping_is_changed_listed_and_deleted(functions: Any, stream: str) ->
     )
 
 
-def test_a_mapping_is_not_made_another_that_is_there(functions: Any, stream: str) -> None:
+def test_a_mapping_cannot_become_another_existing_one(functions: Any, stream: str) -> None:
     echo, broken = (
         functions.create_event_source_mapping(EventSourceArn=stream, FunctionName=name, StartingPosition="LATEST")
         for name in ("echo", "broken")
@@ -211,7 +211,7 @@ def test_unsupported_operations_are_refused(functions: Any) -> None:
     )  # fmt: skip
 
 
-def test_moving_a_manual_clock_runs_what_has_become_due(tmp_path: Path) -> None:
+def test_moving_a_manual_clock_runs_due_work(tmp_path: Path) -> None:
     file = tmp_path / "functions.toml"
     file.write_text(
         '[functions.note]\ncommand = ["tee", "-a", "given.json"]\n'

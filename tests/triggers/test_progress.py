@@ -45,7 +45,7 @@ def test_the_backlog_counts_the_children_of_a_shard_too(world):
     world.story(story)
 
 
-def test_a_trigger_whose_stream_is_gone_has_no_backlog(world):
+def test_a_trigger_without_its_stream_has_no_backlog(world):
     async def story() -> None:
         await world.map(await world.table(), Enabled=False)
         await world.put("a")

@@ -123,7 +123,7 @@ def test_a_file_that_is_not_there(file: Path) -> None:
         ("tumbling_window_in_seconds = 5\nparallelization_factor = 2", "tumbling window"),
     ],
 )
-def test_a_trigger_has_to_be_a_mapping_that_a_request_could_make(file: Path, line: str, complaint: str) -> None:
+def test_a_trigger_must_be_a_mapping_that_a_request_could_create(file: Path, line: str, complaint: str) -> None:
     file.write_text(f"[functions.f]\npython = 'a:b'\n[[triggers]]\ntable = 'users'\nfunction = 'f'\n{line}\n")
     with pytest.raises(BadRegistry, match=f"trigger of users for f: .*{complaint}"):
         check_registry(load(file))

@@ -1,4 +1,4 @@
-"""Functions in real processes and behind real sockets: what they answer, and what goes wrong with them."""
+"""Functions in real processes and behind real sockets: their answers and their failures."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class Child:
         self._alive = os.open(directory / "alive", os.O_RDONLY | os.O_NONBLOCK)
 
     def _heard(self) -> bytes:
-        """What it says; nothing when it has ended, which must not take long."""
+        """The next message of the process; nothing when it has ended, which must not take long."""
         assert select.select([self._alive], [], [], 20)[0], "it is still there"
         return os.read(self._alive, 100)
 
@@ -117,7 +117,7 @@ class Child:
         return self._heard() == b""
 
     def release(self) -> None:
-        """What it reads ends, or is not there any more."""
+        """Its input ends, or no longer exists."""
         end = os.open(self._never, os.O_RDWR)
         self._never.unlink()
         os.close(end)
@@ -181,12 +181,12 @@ class TestPython:
             assert isinstance(one, Python)
             assert parsed(one.load())["errorType"] == kind
 
-    def test_a_result_that_is_no_json(self, make: Make) -> None:
+    def test_a_result_that_is_not_json(self, make: Make) -> None:
         assert parsed(make(python="module:strange").call(b"{}", "1"))["errorType"] == "TypeError"
 
     @pytest.mark.parametrize("name", ["no_number", "half"])
     def test_a_result_that_python_takes_for_json(self, make: Make, name: str) -> None:
-        """The call used to raise, so the batch was tried again for ever, whatever its mapping said of retries."""
+        """The call used to raise, so the batch was tried again for ever, whatever the retries of its mapping."""
         outcome = make(python=f"module:{name}").call(b"{}", "1")
         assert outcome.error == "Unhandled" and parsed(outcome)["errorType"] == "Runtime.MarshalError"
 
@@ -289,7 +289,7 @@ class TestCommand:
         assert parsed(one.call(b"{}", "1"))["errorType"] == "Sandbox.Timedout"
         assert child.has_ended()
 
-    def test_closing_ends_it_and_what_it_started(self, make: Make, child: Child) -> None:
+    def test_closing_ends_it_and_its_descendants(self, make: Make, child: Child) -> None:
         one = make(command=("sh", "-c", "exec 3>alive; cat never & echo begun >&3; cat never"))
         outcomes: list[BatchOutcome] = []
         thread = calling(one, outcomes)

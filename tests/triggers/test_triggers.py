@@ -1,4 +1,4 @@
-"""From writes to invocations, over the whole life of streams, mappings and servers."""
+"""From writes to invocations, while streams, mappings and servers begin and end."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ class TestDelivery:
 
         world.story(tell)
 
-    def test_trim_horizon_begins_with_what_is_there(self, world: World, caplog: pytest.LogCaptureFixture) -> None:
+    def test_trim_horizon_begins_with_the_oldest_record(self, world: World, caplog: pytest.LogCaptureFixture) -> None:
         async def tell() -> None:
             arn = await world.table()
             await world.put("trimmed")
@@ -312,7 +312,7 @@ class TestLanes:
 
         world.story(tell)
 
-    def test_a_batch_that_is_being_tried_again_when_the_lanes_change_is_not_passed_over(self, world: World) -> None:
+    def test_a_batch_in_retry_is_not_skipped_when_the_lanes_change(self, world: World) -> None:
         """The lanes used to be exchanged at the greatest position, though the batch there was still to be tried again:
         nothing could be read of it up to that place, so it was taken for trimmed, and lost."""
 
@@ -376,7 +376,7 @@ class TestFailures:
 
         world.story(tell)
 
-    def test_the_destination_is_told_what_is_given_up(self, world: World, tmp_path: Path) -> None:
+    def test_the_destination_gets_a_report_of_discarded_records(self, world: World, tmp_path: Path) -> None:
         async def tell() -> None:
             arn = await world.table()
             world.functions.behaviours["f"] = refuse("bad")
@@ -403,7 +403,7 @@ class TestFailures:
 
         world.story(tell)
 
-    def test_a_reported_failure_is_logged_and_is_no_error_of_the_function(
+    def test_a_reported_failure_is_logged_and_is_not_an_error_of_the_function(
         self, world: World, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         async def tell() -> None:
@@ -440,7 +440,7 @@ class TestFailures:
             "f: discarding 1 records from 1000000000000030000000 on: RetryAttemptsExhausted"
         ]
 
-    def test_another_function_may_be_the_destination_and_is_told_until_it_listens(self, world: World) -> None:
+    def test_a_destination_function_gets_the_report_until_it_succeeds(self, world: World) -> None:
         async def tell() -> None:
             arn = await world.table()
             world.functions.behaviours.update({"f": fail, "g": fail})
@@ -474,7 +474,7 @@ class TestFailures:
 
 
 class TestMappings:
-    def test_a_disabled_mapping_rests_and_goes_on_where_it_was(self, world: World) -> None:
+    def test_a_disabled_mapping_resumes_where_it_was(self, world: World) -> None:
         async def tell() -> None:
             uuid = await world.map(await world.table())
             await world.put("a")
@@ -594,10 +594,8 @@ class TestDeclaredTriggers:
 
         world.story(tell)
 
-    def test_with_latest_a_stream_that_is_made_later_is_followed_from_its_beginning(
-        self, worlds: Callable[..., World]
-    ) -> None:
-        """What was written between the stream's beginning and the next look at the tables was passed over."""
+    def test_latest_follows_a_later_stream_from_its_beginning(self, worlds: Callable[..., World]) -> None:
+        """Changes between the stream's beginning and the next read of the tables were skipped."""
         world = worlds(Trigger("users", "f", None, {"StartingPosition": "LATEST"}))
 
         async def tell() -> None:
@@ -612,9 +610,7 @@ class TestDeclaredTriggers:
 
         world.story(tell)
 
-    def test_with_latest_a_stream_that_was_there_before_is_followed_from_now_on(
-        self, worlds: Callable[..., World]
-    ) -> None:
+    def test_latest_follows_an_existing_stream_from_now_on(self, worlds: Callable[..., World]) -> None:
         world = worlds(Trigger("users", "f", None, {"StartingPosition": "LATEST"}))
 
         async def tell() -> None:
@@ -629,7 +625,7 @@ class TestDeclaredTriggers:
 
         world.story(tell)
 
-    def test_a_restart_goes_on_where_it_was(self, worlds: Callable[..., World]) -> None:
+    def test_a_restart_resumes_where_it_was(self, worlds: Callable[..., World]) -> None:
         world = worlds(Trigger("users", "f", None, {}))
 
         async def tell() -> None:
@@ -702,7 +698,7 @@ class TestStop:
 
         world.story(tell)
 
-    def test_one_that_comes_meanwhile_is_ended_first_too(self, world: World) -> None:
+    def test_an_invocation_requested_meanwhile_is_ended_first_too(self, world: World) -> None:
         async def tell() -> None:
             earlier = world.functions.gate = asyncio.Event()
             await self.invoke(world, b"7")
@@ -720,7 +716,7 @@ class TestStop:
 
         world.story(tell)
 
-    def test_then_none_is_taken_any_more(self, world: World) -> None:
+    def test_a_stopped_server_accepts_no_invocation(self, world: World) -> None:
         async def tell() -> None:
             await world.triggers.stop()
             with pytest.raises(ApiError) as caught:
@@ -748,7 +744,7 @@ class TestStop:
         world.story(tell)
 
     def test_a_destination_that_does_not_answer_is_not_waited_for(self, world: World) -> None:
-        """Its connection was nobody's: the server, told to stop, stayed for as long as half a minute."""
+        """Its connection was not closed at the stop, so the server took half a minute to stop."""
 
         async def tell() -> None:
             with socket.create_server(("127.0.0.1", 0)) as site:

@@ -36,7 +36,7 @@ def load(name: str) -> ModuleType:
     return module
 
 
-def test_every_new_user_gets_one_email_though_the_mail_server_was_away(tmp_path: Path) -> None:
+def test_every_new_user_gets_one_email_although_the_mail_server_was_down(tmp_path: Path) -> None:
     port = reserved_port()
     here = tmp_path / "welcome_email"
     shutil.copytree(EXAMPLE, here)

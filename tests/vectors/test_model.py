@@ -1,4 +1,4 @@
-"""Random changes of items, and searches that must find what a comparison with all items finds."""
+"""Random changes of items, and searches that must find the same as a comparison with all items."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def score(distance: str, a: list[float], b: list[float]) -> float:
 
 @pytest.mark.parametrize("small", [True, False])
 @pytest.mark.parametrize("seed", range(3))
-def test_searches_find_what_there_is(seed: int, small: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_searches_find_all_existing_entries(seed: int, small: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """With small chunks, pieces and logs all of their ends are met."""
     if small:
         monkeypatch.setattr(memory, "CHUNK", 4)
@@ -215,7 +215,7 @@ def test_two_processes_see_each_others_writes_at_once() -> None:
         world.check("EUCLIDEAN")
 
 
-def test_a_backfill_goes_on_after_a_restart(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_backfill_continues_after_a_restart(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backfill, "ITEMS", 4)
     world = World(9)
     for _ in range(60):

@@ -193,7 +193,7 @@ def test_an_index_became_too_large_while_changes_were_missed(monkeypatch: pytest
     assert len(asyncio.run(asyncio.wait_for(results(), 10))) == 9
 
 
-def test_an_entry_is_put_again_while_a_search_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_entry_is_put_again_during_a_search(monkeypatch: pytest.MonkeyPatch) -> None:
     """The search sees it in two slots."""
     monkeypatch.setattr(memory, "CHUNK", 4)
     one = memory.Memory(small_index()[1])

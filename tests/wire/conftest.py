@@ -79,7 +79,7 @@ class Wire:
         self.connection.connection_made(self.transport)
 
     def send(self, *parts: bytes) -> bytes:
-        """What comes back for these parts, as far as it is there at once."""
+        """The answer to these parts, as far as it is written at once."""
         before = len(self.transport.data)
         for part in parts:
             self.connection.data_received(part)
@@ -87,7 +87,7 @@ class Wire:
         return self.transport.data[before:]
 
     def settle(self) -> None:
-        """What was put off until all that arrived was looked at."""
+        """The work that was postponed until all input was handled."""
         while self._due:
             self._due.pop(0)()
 

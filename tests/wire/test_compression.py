@@ -79,7 +79,7 @@ class TestRequests:
             pytest.param(zlib.compress(b" " * 20_000_000), b"deflate", id="20 MB of blanks, deflated"),
         ],
     )
-    def test_a_body_that_is_not_what_its_label_says_is_an_internal_error(
+    def test_a_body_with_a_wrong_content_encoding_is_an_internal_error(
         self, body: bytes, coding: bytes, caplog: pytest.LogCaptureFixture
     ) -> None:
         front = Front()

@@ -108,7 +108,7 @@ class TestKeepAlive:
         wire.tick(wire.server.idle_ticks + 1)
         assert wire.transport.aborted
 
-    def test_each_request_starts_the_time_anew(self, wire: Wire) -> None:
+    def test_each_request_restarts_the_time(self, wire: Wire) -> None:
         for _ in range(3):
             wire.tick(wire.server.idle_ticks)
             wire.send(post(b"x"))
@@ -387,7 +387,7 @@ class TestPipelining:
 
 
 class TestEnds:
-    def test_a_call_that_runs_goes_on_after_the_client_has_gone(self) -> None:
+    def test_a_running_call_continues_after_the_client_disconnects(self) -> None:
         async def main() -> None:
             finished: list[bytes] = []
             future = asyncio.get_running_loop().create_future()

@@ -1,4 +1,4 @@
-"""Whatever bytes arrive, in whatever pieces: the answers are well-formed HTTP, and nothing is raised."""
+"""Random bytes in random pieces: the answers are well-formed HTTP, and nothing is raised."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def get(path: bytes, method: bytes = b"GET", **headers: bytes) -> Request:
 
 
 class TestCalls:
-    def test_a_call_gets_what_the_request_says(self) -> None:
+    def test_a_call_gets_the_members_of_the_request(self) -> None:
         front = Front({"Item": {"pk": {"S": "ü"}}})
         status, headers, body = front.ask(call(b'{"TableName": "t"}', authorization=CREDENTIAL))
         caller = Caller("local", "000000000000", admin=True, share="local")
@@ -163,7 +163,7 @@ class TestCalls:
             (b"null", "Unexpected value type in payload"),
         ],
     )
-    def test_a_body_that_is_no_object_is_refused(self, body: bytes, message: str | None) -> None:
+    def test_a_body_that_is_not_an_object_is_refused(self, body: bytes, message: str | None) -> None:
         front = Front()
         status, _, answer = front.ask(call(body))
         expected = {"__type": "com.amazon.coral.service#SerializationException"}
@@ -202,7 +202,7 @@ class TestErrors:
         assert "message" not in body
 
     @pytest.mark.parametrize("result", [ZeroDivisionError(), {"not": object()}])
-    def test_a_defect_is_logged_and_tells_nothing(self, result: Any, caplog: pytest.LogCaptureFixture) -> None:
+    def test_a_defect_is_logged_and_reveals_nothing(self, result: Any, caplog: pytest.LogCaptureFixture) -> None:
         with caplog.at_level(logging.ERROR):
             status, _, body = Front(result).ask(call())
         assert status == 500
@@ -225,7 +225,7 @@ class TestWithoutCredentials:
         assert front.ask(call(authorization=authorization))[0] == 200
         assert (front.calls[0].region, front.calls[0].caller.access_key) == ("us-east-1", None)
 
-    def test_the_claim_is_found_wherever_it_stands(self) -> None:
+    def test_the_claim_is_found_at_any_position(self) -> None:
         front = Front()
         for key in (b"one", b"other"):
             text = b"AWS4-HMAC-SHA256 SignedHeaders=host, Credential=%s/20260102/eu-west-1/dynamodb/aws4_request" % key
@@ -365,7 +365,7 @@ class TestOtherPaths:
         assert front.ask(call())[0] == 200
 
     @pytest.mark.parametrize("path", [b"/x/../_atoll/a", b"/_atoll//a", b"/_atoll/./a", b"/_atoll/../a"])
-    def test_a_path_that_is_not_what_was_signed_is_not_found(self, path: bytes) -> None:
+    def test_a_path_that_differs_from_the_signed_one_is_not_found(self, path: bytes) -> None:
         assert Front(routes={"/_atoll/": named("admin")}).ask(get(path))[0] == 404
 
     @pytest.mark.parametrize(("error", "status"), [(errors.validation("no"), 400), (ZeroDivisionError(), 500)])
@@ -458,7 +458,7 @@ class TestHosts:
             assert b"--allowed-host" in body
         assert front.calls == []
 
-    def test_a_request_without_a_host_is_no_browsers(self) -> None:
+    def test_a_request_without_a_host_is_not_from_a_browser(self) -> None:
         request = call()
         del request.headers[b"host"]
         assert Front(browsers=Browsers(hosts=[])).ask(request)[0] == 200

@@ -23,7 +23,7 @@ HEAD = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
 
 
 class Peer:
-    """A client with a connection of its own. It sends only what the server reads."""
+    """A client with its own connection. It sends only as much as the server reads."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
@@ -127,7 +127,7 @@ class TestBodies:
 
     @pytest.mark.parametrize("size", [5, 100_000])
     @pytest.mark.parametrize("cut", [0, 1, 3])
-    def test_a_body_that_came_in_packets_of_its_own_holds_nobody_back_later(self, size: int, cut: int) -> None:
+    def test_a_body_in_separate_packets_does_not_slow_later_requests(self, size: int, cut: int) -> None:
         """SDKs send head and body apart. The connection once counted as receiving ever after."""
         hall = Hall(memory=Memory(LEAST_BYTES))
         small, *others = hall.peers(10)
@@ -205,7 +205,7 @@ class TestBodies:
         assert all(not peer.is_refused for peer in waiting)
 
     @pytest.mark.parametrize("piece", [b"", bytes(100_000)])
-    def test_nobody_waits_long_for_slow_clients(self, piece: bytes) -> None:
+    def test_no_client_waits_long_for_slow_ones(self, piece: bytes) -> None:
         """Not for each of them in turn, either."""
         hall = Hall()
         hoarders = hall.peers(60)
@@ -278,7 +278,7 @@ class TestAnswers:
             peer.leave()
         assert hall.memory.used == 0
 
-    def test_whoever_leaves_most_unread_is_cut(self) -> None:
+    def test_the_client_with_the_most_unread_bytes_is_disconnected(self) -> None:
         async def answer(request: Request) -> bytes:
             return plain(bytes(int(request.body) * len(MEGABYTE)))
 
@@ -353,7 +353,7 @@ class TestAnswers:
         assert bodies(peer.transport.data) == [MEGABYTE]
 
 
-def test_memory_is_given_back_to_the_system_when_clients_have_gone() -> None:
+def test_memory_is_given_back_to_the_system_when_clients_disconnect() -> None:
     hall = Hall()
     peers = hall.peers(60)
     with pytest.MonkeyPatch.context() as monkeypatch:

@@ -68,7 +68,7 @@ def test_requests_of_one_caller_keep_their_order() -> None:
     assert asyncio.run(run()) == list(range(200))
 
 
-def test_a_caller_is_alone_again_when_nobody_else_came_for_long() -> None:
+def test_a_caller_counts_as_alone_after_a_time_without_others() -> None:
     async def run() -> None:
         clock = Clock()
         shares = Shares(clock.now_ns)
@@ -120,7 +120,7 @@ class World:
                 self.longest_ns = max(self.longest_ns, self.clock.ns - sent_ns)
 
 
-def test_one_connection_of_gets_beside_fifty_of_scans() -> None:
+def test_one_connection_of_gets_competes_with_fifty_of_scans() -> None:
     """Each GetItem waits for about one slice, not for one of each of fifty scans."""
 
     async def run() -> World:
@@ -150,7 +150,7 @@ def test_two_callers_that_always_have_work_get_equal_time(greedy: str) -> None:
 
 
 def test_long_work_is_a_debt() -> None:
-    """What cannot be cut into slices is paid later."""
+    """Work that cannot be divided into slices is charged later."""
 
     async def run() -> World:
         world = World()

@@ -103,7 +103,7 @@ class Actions:
             body = messages.notification(event.alarm, event.old, self._region)
             return Message(arn, body)
         else:
-            _log.warning("alarm %s is in state %s, but nothing is known of its action %s", event.alarm.name,
+            _log.warning("alarm %s is in state %s, but its action %s is unknown", event.alarm.name,
                          event.alarm.state.value, arn, extra={"region": self._region.name})  # fmt: skip
         return None
 

@@ -1,4 +1,4 @@
-"""The datapoints that an alarm is evaluated on: those of its metrics in the periods of its evaluation range.
+"""The datapoints that decide an alarm's state: those of its metrics in the periods of its evaluation range.
 
 The range slides: its newest period ends at the time of the evaluation, not at a full minute or hour.
 """

@@ -1,4 +1,4 @@
-"""CreateBackup, DescribeBackup, ListBackups, DeleteBackup: backups on demand, and those of deleted tables."""
+"""CreateBackup, DescribeBackup, ListBackups, DeleteBackup: backups on demand, and the backups of deleted tables."""
 
 from __future__ import annotations
 

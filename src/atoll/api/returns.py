@@ -1,4 +1,4 @@
-"""The options of a request for its answer: ReturnConsumedCapacity and ReturnItemCollectionMetrics."""
+"""Request options that add members to the answer: ReturnConsumedCapacity and ReturnItemCollectionMetrics."""
 
 from __future__ import annotations
 

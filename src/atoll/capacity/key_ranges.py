@@ -300,7 +300,7 @@ def _place(space: int, key: bytes) -> int:
 def _mapped(path: Path | None) -> mmap:
     if path is None:
         return mmap(-1, 8 * _NUMBERS)
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         allocate(fd, 8 * _NUMBERS)  # reserved now: on a full disk, a later write to the mapping would kill the process
         return mmap(fd, 8 * _NUMBERS)

@@ -1,4 +1,4 @@
-"""Read the file of a store for a check: find its damages, and present its intact rows as a `Snapshot`.
+"""Read the file of a store for a check: find its damage, and present its intact rows as a `Snapshot`.
 
 A row that does not match its checksum is treated as missing. So the checks that compare rows report the effects of its
 loss, and their repairs are right once the row is dropped.

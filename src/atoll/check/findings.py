@@ -1,4 +1,4 @@
-"""The findings of a check: damages, each with the changes that repair it."""
+"""The findings of a check: each is one damage, with the changes that repair it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All checks of a store, in sections. Each section is a function over one snapshot and reads nothing else.
+"""All checks of a store, in sections. Each section is a function that reads one snapshot and nothing else.
 
 Sections may therefore run on different snapshots. Those that read many rows also accept a moving snapshot (see
 `findings.Moving`), which a check of a running server uses.

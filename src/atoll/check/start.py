@@ -1,4 +1,4 @@
-"""When a server starts after an unclean end, check the definitions of its stores and log damages.
+"""When a server starts after an unclean end, check the definitions of its stores and log any damage.
 
 A server that closes its store removes the WAL. So a WAL that exists before a server opens the file was left by a
 process that was killed. Its rows are intact, but the machine may have lost power.

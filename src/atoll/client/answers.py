@@ -1,4 +1,4 @@
-"""Whether an answer has the form that the service's model gives it, with all members that commands rely on.
+"""Check that an answer has the form of the service's model, with all members that commands rely on.
 
 A command reads answers as if they came from DynamoDB. Another kind of server, or a hostile one, may answer anything; so
 this is checked once, where answers arrive. Members that are null count as absent. Unknown members are ignored. A page

@@ -88,7 +88,7 @@ class Client:
             failure = Misshapen if _is_json(answer.body) else Unreachable
             raise failure(f"{self.endpoint.url}: its answer is not DynamoDB's")
         if not is_answer(operation, parameters, body):
-            raise Misshapen(f"{self.endpoint.url}: its answer to {operation} is not DynamoDB's")
+            raise Misshapen(f"{self.endpoint.url}: the answer to {operation} is not DynamoDB's")
         return body
 
     def _post(self, connections: Connections, target: str, body: bytes, path: str = "") -> Answer:

@@ -1,4 +1,4 @@
-"""HTTP connections to one origin, kept alive. Each is used by one thread at a time, so there are as many as threads."""
+"""HTTP connections to one origin, kept alive. One thread uses a connection at a time."""
 
 from __future__ import annotations
 

@@ -50,11 +50,11 @@ def _static(values: Mapping[str, str], case: Callable[[str], str]) -> Credential
     if not key and not secret:
         return None
     if not key or not secret:
-        raise Misconfigured(f"{case('aws_access_key_id')} and {case('aws_secret_access_key')} need each other")
+        raise Misconfigured(f"set both {case('aws_access_key_id')} and {case('aws_secret_access_key')}, or neither")
     token = values.get(case("aws_session_token")) or None
     for name, value in (("aws_access_key_id", key), ("aws_session_token", token or "")):  # both appear in headers
         if not value.isascii() or not value.isprintable() or " " in value:
-            raise Misconfigured(f"{case(name)} has a space, a line break or another character that no key has")
+            raise Misconfigured(f"{case(name)} has a space, a line break or another invalid character")
     return Credential(key, secret, token)
 
 

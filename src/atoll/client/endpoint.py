@@ -97,7 +97,7 @@ def server(
     chosen = Profile(environment)
     url = _located(place, "", chosen, environment).url
     if not url:
-        raise Misconfigured("the service has no such administration: give the URL of an Atoll with --endpoint-url")
+        raise Misconfigured("AWS has no administration of Atoll: give the URL of an Atoll server with --endpoint-url")
     return url, _tls(ca_bundle, chosen, environment) if url.startswith("https") else None
 
 
@@ -113,7 +113,7 @@ def _located(place: str, region: str, chosen: Profile, environment: Mapping[str,
         or DEFAULT_REGION
     )
     if re.fullmatch(r"[a-z0-9-]{1,64}", region, re.ASCII) is None:
-        raise Misconfigured(f"{region!r} is no region: name one such as eu-west-1")
+        raise Misconfigured(f"{region!r} is not a region name such as eu-west-1")
     return Location("" if place == AWS else _checked(place), region)
 
 
@@ -132,12 +132,16 @@ def _checked(url: str) -> str:
     try:
         parts = urlsplit(url)
         if "@" in parts.netloc:  # the URL is not shown, since it has a password
-            raise Misconfigured("an endpoint has no user name and password: set the access key instead")
+            raise Misconfigured(
+                "the URL of an endpoint cannot have a user name and password: set an access key instead"
+            )
         if _URL.fullmatch(url) and parts.hostname and parts.port != 0:
             return url.rstrip("/")
     except ValueError:  # the port is no number
         pass
-    raise Misconfigured(f"{url!r} is no endpoint: give a URL such as {DEFAULT_URL}, a region of the service, or {AWS}")
+    raise Misconfigured(
+        f"{url!r} is not an endpoint: give a URL such as {DEFAULT_URL}, a region of the service, or {AWS}"
+    )
 
 
 def is_local(url: str) -> bool:

@@ -1,4 +1,4 @@
-"""`atoll console`: a web page to look after the tables of a DynamoDB endpoint.
+"""`atoll console`: a web page that shows and changes the tables of a DynamoDB endpoint.
 
 The console is a client: it calls the public APIs of any endpoint, and Atoll's administration where it finds Atoll. It
 shows only the features that the endpoint has. NiceGUI builds the pages; `static` has the few components of our own.

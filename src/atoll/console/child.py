@@ -1,4 +1,4 @@
-"""The console of `atoll serve --console`: a process of its own, so that no page delays a request of the server.
+"""The console of `atoll serve --console`: a separate process, so that no page delays a request of the server.
 
 It exits when its standard input is closed: the server holds the other end, so the console ends with it even after a
 crash.

@@ -285,7 +285,7 @@ class Connection:
             raise CallFailed("", str(error)) from error
         answer.pop("ResponseMetadata", None)
         if not goes_on(parameters, answer):  # it would be read for ever
-            raise CallFailed("", f"the page that {operation} answers ends where it began")
+            raise CallFailed("", f"{operation} returned a page that ends where it began")
         return answer
 
     async def ask(self, path: str, **query: Any) -> Answer:

@@ -94,7 +94,7 @@ class Search:
             filters = tuple(Condition(**each) for each in found.get("filters", ()))
             partition, sort = (None if each is None else Condition(**each) for each in (one.partition, one.sort))  # type: ignore[arg-type]
         except (ValueError, TypeError, AttributeError) as error:
-            raise BadValue("the search in this address is damaged") from error
+            raise BadValue("the search in this URL is invalid") from error
         return replace(one, table=table, filters=filters, partition=partition, sort=sort)
 
 
@@ -147,7 +147,7 @@ def literal(value: Value) -> str:
         return "[" + ", ".join(map(literal, content)) + "]"
     if type_ in ("SS", "NS"):
         return "<<" + ", ".join(literal({type_[0]: one}) for one in content) + ">>"
-    raise BadValue("PartiQL has no literals of binaries: give them as parameters")
+    raise BadValue("PartiQL has no binary literals: pass binaries as parameters")
 
 
 def _in_partiql(one: Condition) -> str:

@@ -82,9 +82,9 @@ def from_json(text: str) -> Item:
     except RecursionError as error:
         raise BadValue("the JSON is nested too deeply") from error
     except ValueError as error:
-        raise BadValue(str(error) if isinstance(error, BadValue) else f"this is no JSON: {error}") from error
+        raise BadValue(str(error) if isinstance(error, BadValue) else f"invalid JSON: {error}") from error
     if not isinstance(found, dict):
-        raise BadValue('an item is an object such as {"id": {"S": "1"}}')
+        raise BadValue('an item must be an object such as {"id": {"S": "1"}}')
     return {name: checked(one, name) for name, one in found.items()}
 
 
@@ -99,7 +99,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def checked(value: Any, where: str) -> Value:
     """A value of parsed DynamoDB JSON, with binary values decoded."""
     if not isinstance(value, dict) or len(value) != 1 or kind(value) not in TYPES:
-        raise BadValue(f'{where}: a value is an object with one type, such as {{"S": "text"}} or {{"N": "1"}}')
+        raise BadValue(f'{where}: a value must be an object with one type, such as {{"S": "text"}} or {{"N": "1"}}')
     (type_, content), *_ = value.items()
     if type_ == "M" and isinstance(content, dict):
         return {"M": {name: checked(one, f"{where}.{name}") for name, one in content.items()}}
@@ -111,7 +111,7 @@ def checked(value: Any, where: str) -> Value:
         return value
     if type_ in ("S", "N", "B") and isinstance(content, str):
         return {type_: read(type_, content, where)[type_]}
-    raise BadValue(f"{where}: this is no {TYPES[type_].lower()}")
+    raise BadValue(f"{where}: this is not a {TYPES[type_].lower()}")
 
 
 def read(type_: str, text: str, where: str = "") -> Value:
@@ -121,16 +121,16 @@ def read(type_: str, text: str, where: str = "") -> Value:
         return {"S": text}
     if type_ == "N":
         if _NUMBER.fullmatch(text.strip()) is None:
-            raise BadValue(f"{place}{text.strip()!r} is no number")
+            raise BadValue(f"{place}{text.strip()!r} is not a number")
         return {"N": text.strip()}
     if type_ == "B":
         try:
             return {"B": base64.b64decode(text.strip(), validate=True)}
         except (binascii.Error, ValueError) as error:
-            raise BadValue(f"{place}binaries are written in base64") from error
+            raise BadValue(f"{place}a binary must be base64") from error
     if type_ == "BOOL":
         if text.strip() not in ("true", "false"):
-            raise BadValue(f"{place}a boolean is true or false")
+            raise BadValue(f"{place}a boolean must be true or false")
         return {"BOOL": text.strip() == "true"}
     if type_ == "NULL":
         return {"NULL": True}
@@ -154,7 +154,7 @@ def vector_of(text: str) -> list[Value]:
             raise BadValue
         return [read("N", one["N"] if isinstance(one, dict) else one) for one in found]
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise BadValue("a vector is a list of numbers such as [0.1, -0.2]") from error
+        raise BadValue("a vector must be a list of numbers such as [0.1, -0.2]") from error
 
 
 def typed(value: Value) -> str:

@@ -72,7 +72,7 @@ def _open(path: Path) -> BinaryIO:
         fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         file.close()
-        raise Locked(f"another command writes {path}") from None
+        raise Locked(f"another command is writing {path}") from None
     if is_new:
         sync(path.parent)
     return file

@@ -164,7 +164,7 @@ class BackupFile:
         """The content of a block, verified."""
         content = self._content(place.offset, BLOCK)
         if sha256(content).digest() != place.digest:
-            raise BadBackup(f"{self.path} is damaged: the block at {place.offset} is another one")
+            raise BadBackup(f"{self.path} is damaged: the block at {place.offset} is not the expected one")
         return content
 
     def trust(self) -> None:
@@ -180,7 +180,7 @@ class BackupFile:
 
     def _look(self) -> None:
         if self._file.read(HEADER_BYTES)[: len(MAGIC)] != MAGIC:
-            raise BadBackup(f"{self.path} is no backup")
+            raise BadBackup(f"{self.path} is not a backup")
         size, at = self.size, HEADER_BYTES
         while (record := self._record(at)) is not None:
             kind, length, digest = record

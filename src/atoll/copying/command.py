@@ -44,7 +44,7 @@ def exit_code() -> Iterator[list[int]]:
     try:
         yield code
     except KeyboardInterrupt:
-        print("\natoll: stopped; the same command goes on where this one has ended", file=sys.stderr)
+        print("\natoll: stopped; run the same command again to continue", file=sys.stderr)
         code[0] = INTERRUPTED
     except apsw.Error as error:
         print(f"atoll: {fault(error)}", file=sys.stderr)

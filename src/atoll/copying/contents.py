@@ -1,4 +1,4 @@
-"""The contents of a copy, the interfaces of its two ends, and the sums that compare them."""
+"""The contents of a copy, the interfaces of its source and target, and the sums that compare their contents."""
 
 from __future__ import annotations
 

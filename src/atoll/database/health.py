@@ -1,4 +1,4 @@
-"""The health of a region's store: the faults that parts of this process have met.
+"""The health of a region's store: the faults that this process has seen.
 
 A part that meets a fault reports it; a part that finds it over resolves it. The log gets one line when a fault begins
 and one when it ends, with a count, however many requests it fails. `/_atoll/health` shows current faults.
@@ -36,8 +36,10 @@ class Problem:
 
 
 FULL = Problem("the disk is full, or fails: the store refuses writes", "the store accepts writes again", writable=False)
-NO_FILES = Problem("the server may open no more files", "the server may open files again", writable=False)
-DAMAGED = Problem("the store is damaged, or was not synced: it accepts no writes", "", store="damaged", writable=False)
+NO_FILES = Problem("the server cannot open more files", "the server can open files again", writable=False)
+DAMAGED = Problem(
+    "the store is damaged, or could not be synced: it refuses writes", "", store="damaged", writable=False
+)
 GONE = Problem(
     "the store's file was removed or replaced: the store refuses writes until the server is restarted",
     "the store's file is there again", store="gone", writable=False,
@@ -45,20 +47,21 @@ GONE = Problem(
 SILENT = Problem("the store does not answer", "the store answers again", store="failing", writable=False)
 FAILING = Problem("the store fails", "the store works again", store="failing", writable=False)
 UNREACHABLE = Problem(
-    "the store cannot be reached, or a commit was lost on the way", "the store is reached again", store="failing",
+    "the store cannot be reached, or the outcome of a commit is unknown", "the store can be reached again",
+    store="failing",
     writable=False,
 )  # fmt: skip
 CHECKED = Problem("a check of the store has found damage", "a check of the store has found no damage")
 LITTLE_ROOM = Problem("the disk is nearly full", "the disk has room again", level=logging.WARNING)
 LAGGING = Problem(
-    "the replica that reads go to is far behind", "the replica that reads go to has caught up", level=logging.WARNING
+    "the replica that serves reads is far behind", "the replica that serves reads has caught up", level=logging.WARNING
 )
 BACKGROUND = Problem("background work fails and is tried again", "background work succeeds again")
 TRIGGERS = Problem("triggers fail and are tried again", "triggers run again")
 EVALUATION = Problem("metrics and alarms fail and are tried again", "metrics and alarms are evaluated again")
-REPLICATION = Problem("replication fails and is tried again", "replication goes on")
+REPLICATION = Problem("replication fails and is tried again", "replication continues")
 DESTINATIONS = Problem("changes cannot be sent to Kinesis, and are sent later", "changes are sent to Kinesis again")
-JOBS = Problem("copying or restoring a table fails and is tried again", "copying and restoring tables goes on")
+JOBS = Problem("copying or restoring a table fails and is tried again", "copying and restoring tables continues")
 
 Found = Mapping[Problem, str]
 """Problems with their details."""

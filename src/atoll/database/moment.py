@@ -1,4 +1,4 @@
-"""Read a table as it was at an earlier moment, in pieces, while writes go on.
+"""Read a table as it was at an earlier moment, in pieces, while writes continue.
 
 The state at the moment is the present state, except that each item that changed later has the old image of its first
 change since the moment. A reader first collects these images from the change log into a separate space. Then it walks

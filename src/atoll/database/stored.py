@@ -1,4 +1,4 @@
-"""The common part of a `rows.Row` and a `writes.Image`: an item that is stored or about to be stored."""
+"""The common interface of `rows.Row` and `writes.Image`: an item that is stored or about to be stored."""
 
 from __future__ import annotations
 

@@ -40,11 +40,11 @@ def one_of(names: list[str]) -> ApiError:
 
 
 def bad_duration(value: object) -> ApiError:
-    return validation(f"{value!r} is no duration: say a number of seconds, or as in 25h, 1h30m, 90s, 500ms, 7d")
+    return validation(f"{value!r} is not a duration: say a number of seconds, or as in 25h, 1h30m, 90s, 500ms, 7d")
 
 
 def bad_time(value: object) -> ApiError:
-    return validation(f"{value!r} is no time: say seconds since 1970, or as in 2026-01-02T03:04:05Z")
+    return validation(f"{value!r} is not a time: say seconds since 1970, or as in 2026-01-02T03:04:05Z")
 
 
 def back_in_time() -> ApiError:

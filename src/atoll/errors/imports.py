@@ -1,4 +1,4 @@
-"""Errors of imports. The texts of the last five are assumed; the last four concern single records."""
+"""Errors of imports. The texts of the last five functions are assumed; the last four concern single records."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def not_a_peer(error: ApiError) -> ApiError:
 
 
 def no_region_of_this_node(region: str) -> ApiError:
-    return validation(f"{region!r} is no region of this server")
+    return validation(f"{region!r} is not a region of this server")
 
 
 def region_of_this_node(region: str) -> ApiError:
@@ -47,14 +47,14 @@ def region_of_this_node(region: str) -> ApiError:
 
 
 def malformed(reason: str) -> ApiError:
-    return validation(f"The body is no message of a peer: {reason}")
+    return validation(f"The body is not a message of a peer: {reason}")
 
 
 # Requests of the administration
 
 
 def unknown_member(name: str, known: Iterable[str]) -> ApiError:
-    return validation(f"{name!r} is no member of this request; it has {', '.join(known)}")
+    return validation(f"{name!r} is not a member of this request; it has {', '.join(known)}")
 
 
 def member_required(name: str) -> ApiError:
@@ -62,11 +62,11 @@ def member_required(name: str) -> ApiError:
 
 
 def bad_limit(value: object) -> ApiError:
-    return validation(f"{value!r} is no number of conflicts")
+    return validation(f"{value!r} is not a number of conflicts")
 
 
 def no_legacy_global_table(table: str) -> ApiError:
-    return validation(f"{table} is no replica of a global table of version 2017.11.29")
+    return validation(f"{table} is not a replica of a global table of version 2017.11.29")
 
 
 # Links

@@ -64,7 +64,7 @@ def _operand(node: tree.Operand | tree.Arithmetic, uses: list[str]) -> int:
             return _of_path(path)
         case tree.Arithmetic(name, left, right) | tree.Function(name, (left, right)):
             return _OPERATORS[name] + _operand(left, uses) + _operand(right, uses)
-    raise AssertionError(f"{node} is no operand of an update")
+    raise AssertionError(f"{node} is not an operand of an update")
 
 
 def _of_path(path: Path) -> int:

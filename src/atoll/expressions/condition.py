@@ -146,7 +146,7 @@ def _constant(operand: tree.Operand) -> Callable[[Values], AttributeValue | None
         case tree.Function("size", (arg,)):
             read = _constant(arg)
             return lambda values: _size(read(values))
-    raise AssertionError(f"{operand} is no constant")
+    raise AssertionError(f"{operand} is not a constant")
 
 
 def _read(operand: tree.Operand) -> Read:
@@ -158,7 +158,7 @@ def _read(operand: tree.Operand) -> Read:
         case tree.Function("size", (arg,)):
             read = _read(arg)
             return lambda item: _size(read(item))
-    raise AssertionError(f"{operand} is no operand of a condition")
+    raise AssertionError(f"{operand} is not an operand of a condition")
 
 
 # Operators
@@ -326,7 +326,7 @@ def _function(name: str, args: tuple[tree.Operand, ...]) -> Bind:
             return _relation(_contains, constants.containing, constants.part_of, *args)
         case "attribute_type":
             return _relation(_is_of_type, _being_of_type, _type_of, *args)
-    raise AssertionError(f"{name} is no function of a condition")
+    raise AssertionError(f"{name} is not a function of a condition")
 
 
 def _existence(operand: tree.Operand, expected: bool) -> Bind:

@@ -1,4 +1,4 @@
-"""The legacy parameters that expressions replaced, translated to the same trees.
+"""Translate legacy parameters, which expressions have replaced, to the trees of expressions.
 
     Expected, QueryFilter, ScanFilter   {"a": {"ComparisonOperator": "GT", "AttributeValueList": [v]}}    a > v
     Expected, the older form            {"a": {"Value": v}, "b": {"Exists": false}}                       a = v, no b

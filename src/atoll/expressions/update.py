@@ -1,4 +1,4 @@
-"""Compile updates: each action becomes a path and a closure, which computes the path's new value; None removes it.
+"""Compile updates: each action becomes a path and a closure, which computes the path's new value (None to remove it).
 
 All right-hand sides read the old item, so the order of actions does not matter: `SET a = b, b = a` swaps.
 """
@@ -159,7 +159,7 @@ def _operand(operand: tree.Operand) -> Read:
             return lambda item, values: paths.get(item, path)
         case tree.ValueOperand(name):
             return lambda item, values: values[name]
-    raise AssertionError(f"{operand} is no operand of an update")
+    raise AssertionError(f"{operand} is not an operand of an update")
 
 
 # Right-hand sides of SET. They always return a value, or raise.
@@ -177,7 +177,7 @@ def _value(node: tree.Operand | tree.Arithmetic) -> Read:
             return _present(_operand(node))
         case tree.ValueOperand():
             return _operand(node)
-    raise AssertionError(f"{node} is no value of an update")
+    raise AssertionError(f"{node} is not a value of an update")
 
 
 def _present(read: Read) -> Read:

@@ -1,4 +1,5 @@
-"""A rule of faults: the requests that it strikes, how often, and how. Pure, except for random numbers from a seed."""
+"""A rule of faults: the requests that it matches, how often it applies, and its effect. Pure, except for random numbers
+from a seed."""
 
 from __future__ import annotations
 

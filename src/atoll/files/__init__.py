@@ -1,4 +1,4 @@
-"""`atoll import` and `atoll export`: tables from and to files, over the public API alone.
+"""`atoll import` and `atoll export`: read tables from files, and write tables to files, only through the public API.
 
 The endpoint may be any that speaks DynamoDB's protocol: the service, Atoll, DynamoDB Local. Like `replicate`, this
 package is a client; it uses the calls, rates and progress of `replicate`.

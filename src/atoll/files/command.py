@@ -108,7 +108,7 @@ def _import(options: argparse.Namespace) -> int:
     if missing:
         raise Refused(f"there is no file {missing[0]}")
     if options.preview and not options.rules:
-        raise Refused("--preview shows what --rules change: name their file")
+        raise Refused("--preview shows the effect of rules: name their file with --rules")
     preview = number("--preview", options.preview, 1, PREVIEWS) if options.preview else 0
 
     def work(end: End, pauses: Pauses, counters: Counters, display: Display) -> None:

@@ -1,4 +1,4 @@
-"""Replace real values by made-up ones. Pure: the same value and key give the same fake, in every table.
+"""Replace real values by made-up ones. Pure: the same value and secret key give the same fake, in every table.
 
 A fake is derived from an HMAC of the value, so without the key nobody can find the value behind it, or test a guess.
 """

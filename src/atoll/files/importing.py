@@ -47,7 +47,7 @@ class ImportProgress:
         except (OSError, ValueError) as error:
             raise Failed(f"{self._path}: {error}") from None
         if stored.get("table") != self._table:
-            raise Failed(f"{self._path} is of an import into another table: delete it to begin anew")
+            raise Failed(f"{self._path} records an import into another table: delete it to start again")
         self.done = stored["done"]
 
     def save(self, *, now: bool = False) -> None:

@@ -37,10 +37,10 @@ def from_json(members: Mapping[str, Any]) -> Item:
 
 def _from_json(value: Any) -> Value:
     if not isinstance(value, dict) or len(value) != 1:
-        raise Invalid(f"{value!r:.100} is no attribute value")
+        raise Invalid(f"{value!r:.100} is not an attribute value")
     ((kind, content),) = value.items()
     if kind not in _FORMS or not isinstance(content, _FORMS[kind]):
-        raise Invalid(f"{value!r:.100} is no attribute value")
+        raise Invalid(f"{value!r:.100} is not an attribute value")
     try:
         if kind == "B":
             return {kind: _canonical(content)}
@@ -51,9 +51,9 @@ def _from_json(value: Any) -> Value:
         if kind == "L":
             return {kind: [_from_json(one) for one in content]}
     except ValueError:
-        raise Invalid(f"{value!r:.100} is no attribute value") from None
+        raise Invalid(f"{value!r:.100} is not an attribute value") from None
     if kind in ("SS", "NS") and not all(isinstance(one, str) for one in content):
-        raise Invalid(f"{value!r:.100} is no attribute value")
+        raise Invalid(f"{value!r:.100} is not an attribute value")
     return {kind: content}
 
 
@@ -71,7 +71,7 @@ def from_plain(members: Mapping[str, Any]) -> Item:
     try:
         return {name: attribute_value(value, _date) for name, value in members.items() if value is not None}
     except Unfit as unfit:
-        raise Invalid(f"a value of the type {unfit} has no place in a table") from None
+        raise Invalid(f"a table cannot store a value of the type {unfit}") from None
 
 
 def _date(value: Any) -> Value | None:

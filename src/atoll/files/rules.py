@@ -149,7 +149,7 @@ def _check_members(document: Any, known: set[str] | None, where: str) -> None:
     if not isinstance(document, dict):
         raise Refused(f"--rules: {where} must be a table")
     if known is not None and not document.keys() <= known:
-        raise Refused(f"--rules: {where} may have {', '.join(sorted(known))}, and nothing else")
+        raise Refused(f"--rules: {where} may only have {', '.join(sorted(known))}")
 
 
 class _Key:
@@ -237,5 +237,5 @@ def _path(text: str) -> AttributePath:
                 break
             at += 1
     if at < len(text) or not parts:
-        raise Refused(f"--rules: {text!r} is no path of an attribute, such as address.street or cards[*].number")
+        raise Refused(f"--rules: {text!r} is not the path of an attribute, such as address.street or cards[*].number")
     return tuple(parts)

@@ -108,7 +108,7 @@ class InputFile:
             rows = csv.reader(io.TextIOWrapper(file, "utf-8-sig", newline=""), delimiter=delimiter, strict=True)
             names = next(rows, [])
             if len(set(names)) < len(names):
-                raise Invalid("the header has a name twice")
+                raise Invalid("the header has a duplicate name")
             types = {name: self.types.get(name) or (None if self.guesses else "S") for name in names}
             for row in rows:
                 if len(row) > len(names):

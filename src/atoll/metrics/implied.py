@@ -1,4 +1,4 @@
-"""Metrics whose datapoints are computed from other facts than measurements, so that they cost no space.
+"""Metrics whose datapoints are not measured but computed, for example from table definitions, so they need no space.
 
 An unused table or index consumed 0 units in each minute since the table's creation. The capacity in a minute is that of
 the steps at its end. The quotas of the account are constants. The account's use of them, in a namespace of its own, is

@@ -1,4 +1,4 @@
-"""Long jobs that copy items: a table as it was at an earlier moment into a backup or a new table, and a backup into a
+"""Long jobs that copy items: from a table at an earlier moment into a backup or a new table, and from a backup into a
 new table.
 
 A job that copies a table begins by adding itself to the table's `copies`, so that the log keeps old images, and ends by
@@ -298,7 +298,7 @@ def _finish(tx: Transaction, region: Region, copy: Copy, now_ms: int) -> None:
 def _give_up(tx: Transaction, region: Region, copy: Copy, now_ms: int) -> None:
     table = region.catalog.find(tx, copy.target)
     if table is not None and table.id == copy.target_id:
-        _log.error("a restore was given up: its source is gone", extra={"table": copy.target})
+        _log.error("a restore was given up: its source no longer exists", extra={"table": copy.target})
         deletion.drop(tx, table, now_ms)
     end(tx, copy, now_ms)
 

@@ -1,4 +1,4 @@
-"""`atoll replicate`: copy one table to another endpoint and keep the copy up to date, over the public APIs alone.
+"""`atoll replicate`: copy one table to another endpoint and keep the copy up to date, only through public APIs.
 
 Source and target may be any endpoints that speak DynamoDB's protocol: the service, Atoll, DynamoDB Local. This package
 is a client. It calls both ends with `client` and uses nothing of the server.

@@ -70,7 +70,7 @@ class Checkpoints:
         if description is None:
             tables.create(self._target, definition(self._name))
         elif tables.key_of(description) != KEY:
-            raise Failed(f"the table {self._name} is no checkpoint table: name another one with --checkpoint-table")
+            raise Failed(f"the table {self._name} is not a checkpoint table: name another one with --checkpoint-table")
         self._take_lease()
 
     # State

@@ -1,4 +1,4 @@
-"""Phase 2: parallel scans. One copies the source into the target, one finds items to delete.
+"""Phase 2: two parallel scans. One copies the source into the target, the other finds items to delete.
 
 One thread at a time scans a segment, page by page. `note` is called with the segment's progress after each page is
 handled.
@@ -96,7 +96,9 @@ class Table:
             found |= {keys.identity(item, self.names): item for item in items}
             left: Page = [key for one in answer.get("UnprocessedKeys", {}).values() for key in one["Keys"]]
             if len(left) > len(batch):
-                raise Failed(f"the {self.end.role} did not process other keys of {self.name} than it was sent")
+                raise Failed(
+                    f"the {self.end.role} returned unprocessed keys of {self.name} that were not in the request"
+                )
             if len(left) < len(batch):
                 attempt = 0
             else:

@@ -1,8 +1,8 @@
 """Phase 3: read the source's stream and apply it to the target.
 
-Each task reads one page of a shard and applies it. Of the page's records of an item only the last one is applied, since
-each holds the whole item. A shard has at most one task at a time, so its pages are applied in order. An open shard
-without new records is read again after a while; a finished shard makes its children ready.
+Each task reads one page of a shard and applies it. If the page has several records of an item, only the last one is
+applied, since each holds the whole item. A shard has at most one task at a time, so its pages are applied in order. An
+open shard without new records is read again after a while; a finished shard makes its children ready.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ class Follower:
         except CallFailed as error:
             if error.code != NOT_FOUND:
                 raise
-            raise Failed(f"the source's stream does not exist any more: {self._stream.arn}") from error
+            raise Failed(f"the source's stream no longer exists: {self._stream.arn}") from error
         for shard in lineage.update(shards):
             forget(shard)
             self._readers.pop(shard, None)

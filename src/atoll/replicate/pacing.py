@@ -1,4 +1,4 @@
-"""A limit on capacity units per second."""
+"""Limit the capacity units that a replication consumes per second."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ class Replication:
     def _tell_gap(self, gap: Gap, copies: int) -> None:
         what = f"the source's stream has a gap: {gap}"
         if self._options.stop_on_gap:
-            raise Failed(f"{what}; without --stop-on-gap the table is copied again")
+            raise Failed(f"{what}; without --stop-on-gap the table would be copied again")
         if copies >= COPIES:
             raise Failed(
                 f"{what}; the last {copies} copies took longer than the source keeps its stream: "
@@ -244,7 +244,7 @@ class Replication:
         self._begin_phase(run.phase, expected=scanned.get("ItemCount", 0))
         self._counters.items = sum(segment.items for segment in segments)
         if self._counters.items:
-            self._display.say(f"{run.phase}: going on after {self._counters.items:,} items")
+            self._display.say(f"{run.phase}: continuing after {self._counters.items:,} items")
         return segments
 
     def _note_segment(self, run: Run) -> Callable[[Segment], None]:

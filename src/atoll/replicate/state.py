@@ -95,7 +95,7 @@ def load(kind: type[Any], row: Item) -> Any:
     missing = {one.name for one in fields(kind) if one.default is MISSING} - found.keys()
     types = {one.name: _TYPES[str(one.type)] for one in fields(kind)}
     if missing or any(type(value) is not types[name] for name, value in found.items()):
-        raise Failed(f"a row of the checkpoint table is no {kind.__name__.lower()}: {str(row)[:200]}")
+        raise Failed(f"a row of the checkpoint table is not a {kind.__name__.lower()}: {str(row)[:200]}")
     return kind(**found)
 
 

@@ -136,7 +136,7 @@ def last_of(page: Page, after: str | None) -> str:
     that never goes on would be read for ever."""
     last: str = page.records[-1]["dynamodb"]["SequenceNumber"]
     if last == after:
-        raise Failed(f"source: the stream has the record {last} again and again")
+        raise Failed(f"source: the stream has the record {last} repeatedly")
     return last
 
 

@@ -46,7 +46,7 @@ def wait_until_active(end: End, table: str) -> Description:
     def look() -> Description | None:
         description = describe(end, table)
         if description is None:
-            raise Failed(f"{end.role}: the table {table} does not exist any more")
+            raise Failed(f"{end.role}: the table {table} no longer exists")
         status = description["TableStatus"]
         if status != "ACTIVE" and status not in _PASSING:
             raise Failed(f"{end.role}: the table {table} cannot be used: its status is {status}")

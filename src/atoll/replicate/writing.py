@@ -62,7 +62,7 @@ class Writer:
             left: list[Request] = next(iter(answer.get("UnprocessedItems", {}).values()), [])
             done = len(pending) - len(left)
             if done < 0 or not all(left):
-                raise Failed(f"the target did not process other writes of {self._table} than it was sent")
+                raise Failed(f"the target returned unprocessed writes of {self._table} that were not in the request")
             self._spent(units(answer, default=done))
             if left:
                 self._counters.add(throttled=1)
@@ -80,7 +80,7 @@ class Writer:
 
     def _explained(self, error: CallFailed, pending: list[Request]) -> Failed:
         if error.code == NOT_FOUND:
-            return Failed(f"the target table {self._table} does not exist any more")
+            return Failed(f"the target table {self._table} no longer exists")
         if error.code != _INVALID:
             return error
         return Failed(f"the target refuses an item: {error.message}: {_shortened(pending[0])}")

@@ -53,5 +53,5 @@ class CheckedAnswers:
             else:
                 check()
         except Malformed as error:
-            raise Unreachable(f"{target} answers nonsense: {error}") from None
+            raise Unreachable(f"the answer of {target} is invalid: {error}") from None
         return answer

@@ -1,5 +1,5 @@
-"""The questions that an operation asks another region before it changes a table's replicas, and those that change one
-replica.
+"""Questions of an operation to another region: about a table there, before the operation changes the table's replicas,
+or to change the replica there.
 
 table      facts about a region's table
 override   change the settings of the asked region's replica
@@ -117,7 +117,7 @@ async def ask_scaling(region: Region, target: str, table: str, changes: Sequence
 
 async def _ask(region: Region, target: str, message: Message) -> Message:
     if region.neighbours is None:
-        raise Unreachable("this region has no others")
+        raise Unreachable("this region knows no other region")
     answer: Message = await region.neighbours.ask(region.name, target, message)
     return answer
 

@@ -1,4 +1,4 @@
-"""Let one region ask another, whether the same node or a peer serves it.
+"""Let one region ask another one, which this node or a peer serves.
 
 The asking region is the *source* of the message, the asked region its *target*. Data flow the other way: a replica
 pulls the changes of a table, so it asks the region where they were made. An answer may take half a minute, since the
@@ -122,7 +122,7 @@ def accepted(answer: Message) -> Message:
             raise ApiError(code, text, status=status, prefix=prefix, fields=fields)
         case {"reason": str(reason)}:
             raise Unreachable(reason)
-    raise Unreachable(f"the peer answers nonsense: {answer.head}")
+    raise Unreachable(f"the peer's answer is invalid: {answer.head}")
 
 
 def _is_small(fields: dict[str, object] | None) -> bool:

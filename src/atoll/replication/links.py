@@ -104,7 +104,7 @@ class Links:
         if not isinstance(rows, list) or not all(
             isinstance(row, dict) and {"from", "to"} <= row.keys() for row in rows
         ):
-            _log.warning("the links to %s are not known: the peer answers nonsense", region)
+            _log.warning("the links to %s are not known: the peer's answer is invalid", region)
             return []
         return rows
 

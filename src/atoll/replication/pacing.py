@@ -1,4 +1,4 @@
-"""Read over slow links by a manual clock, so that tests are repeatable.
+"""With a manual clock, read over slow links at the times of that clock, so that tests are repeatable.
 
 With a manual clock, a delayed answer arrives when the clock has moved. If a background loop asked for it, the delay
 would begin at an arbitrary time. So background loops do not read over slow links; `settle` does, before and after each

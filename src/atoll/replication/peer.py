@@ -91,7 +91,7 @@ class PeerExchange:
         try:
             return load(answer.body)
         except Malformed as error:
-            raise Unreachable(f"{self._http.url} answers nonsense: {error}") from None
+            raise Unreachable(f"the answer of {self._http.url} is invalid: {error}") from None
 
     def close(self) -> None:
         """End the questions that wait for answers: a peer that gives none must not hold up the end of this server."""

@@ -49,7 +49,7 @@ def latest_time(now_ms: int) -> int:
 def time(value: Any, latest: int) -> None:
     """A hybrid logical clock time."""
     if type(value) is not int or not 0 <= value < 1 << 63:
-        raise Malformed(f"{_short(value)} is no time")
+        raise Malformed(f"{_short(value)} is not a time")
     if value > latest:
         ahead_s = ((value - latest >> COUNTER_BITS) + MOST_AHEAD_MS) // 1000
         raise Malformed(f"it names a time that is {ahead_s} seconds ahead: the clock of one of the two is wrong")
@@ -57,12 +57,12 @@ def time(value: Any, latest: int) -> None:
 
 def text(value: Any, latest: int) -> None:
     if type(value) is not str:
-        raise Malformed(f"{_short(value)} is no text")
+        raise Malformed(f"{_short(value)} is not a string")
 
 
 def flag(value: Any, latest: int) -> None:
     if type(value) is not bool:
-        raise Malformed(f"{_short(value)} is no boolean")
+        raise Malformed(f"{_short(value)} is not a boolean")
 
 
 def hexadecimal(value: Any, latest: int) -> None:
@@ -72,7 +72,7 @@ def hexadecimal(value: Any, latest: int) -> None:
     except ValueError:
         is_one = False
     if not is_one:
-        raise Malformed(f"{_short(value)} is no hexadecimal number")
+        raise Malformed(f"{_short(value)} is not a hexadecimal number")
 
 
 def anything(value: Any, latest: int) -> None:
@@ -82,7 +82,7 @@ def anything(value: Any, latest: int) -> None:
 def number(most: int = (1 << 63) - 1) -> Shape:
     def check(value: Any, latest: int) -> None:
         if type(value) is not int or not 0 <= value <= most:
-            raise Malformed(f"{_short(value)} is no number from 0 to {most}")
+            raise Malformed(f"{_short(value)} is not a number from 0 to {most}")
 
     return check
 
@@ -106,7 +106,7 @@ def maybe(shape: Shape) -> Shape:
 def listed(shape: Shape) -> Shape:
     def check(value: Any, latest: int) -> None:
         if type(value) is not list:
-            raise Malformed(f"{_short(value)} is no list")
+            raise Malformed(f"{_short(value)} is not a list")
         if len(value) > MEMBERS:
             raise Malformed(f"it is a list of {len(value)}; at most {MEMBERS} are read")
         for member in value:
@@ -118,7 +118,7 @@ def listed(shape: Shape) -> Shape:
 def row(*shapes: Shape) -> Shape:
     def check(value: Any, latest: int) -> None:
         if type(value) is not list or len(value) != len(shapes):
-            raise Malformed(f"{_short(value)} is no list of {len(shapes)}")
+            raise Malformed(f"{_short(value)} is not a list of {len(shapes)}")
         for shape, member in zip(shapes, value, strict=True):
             shape(member, latest)
 
@@ -128,7 +128,7 @@ def row(*shapes: Shape) -> Shape:
 def mapping(shape: Shape) -> Shape:
     def check(value: Any, latest: int) -> None:
         if type(value) is not dict:
-            raise Malformed(f"{_short(value)} is no object")
+            raise Malformed(f"{_short(value)} is not an object")
         if len(value) > MEMBERS:
             raise Malformed(f"it is an object of {len(value)}; at most {MEMBERS} are read")
         for member in value.values():
@@ -140,7 +140,7 @@ def mapping(shape: Shape) -> Shape:
 def record(shapes: Mapping[str, Shape], optional: Mapping[str, Shape] | None = None) -> Shape:
     def check(value: Any, latest: int) -> None:
         if type(value) is not dict:
-            raise Malformed(f"{_short(value)} is no object")
+            raise Malformed(f"{_short(value)} is not an object")
         for name, shape in shapes.items():
             if name not in value:
                 raise Malformed(f"it lacks {name}")
@@ -164,7 +164,7 @@ def dumped(kind: Any) -> Shape:
 
     def check(value: Any, latest: int) -> None:
         if not _fits(kind, value):
-            raise Malformed(f"{_short(value)} is no {getattr(kind, '__name__', kind)}")
+            raise Malformed(f"{_short(value)} is not a {getattr(kind, '__name__', kind)}")
 
     return check
 

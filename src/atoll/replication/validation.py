@@ -55,7 +55,7 @@ def _invitation(asked: Message, latest: int) -> None:
     shapes.TABLE(table, latest)
     group = table.get("group")
     if group is None or table.get("tombstone_space") is None:
-        raise Malformed("its table is no replica")
+        raise Malformed("its table is not a replica")
     for member in group["members"]:
         shapes.MEMBER(member, latest)
     for setting in group.get("shared", []):
@@ -91,7 +91,7 @@ def _changes(asked: Message, given: Message, table: Table, latest: int) -> None:
     for number, (_, _, size, *_rest) in enumerate(rows):
         key = parsed("key", parts[2 * number])
         if type(key) is not dict or key.keys() != set(table.keys.names) or not _is_key(table, key):
-            raise Malformed(f"{parts[2 * number][:60]!r} is no key of {table.name}")
+            raise Malformed(f"{parts[2 * number][:60]!r} is not a key of {table.name}")
         json = parts[2 * number + 1]
         if json and table.keys.key_of(_item(table, json, size)) != key:
             raise Malformed(f"the item {json[:60]!r} has another key than its change")
@@ -115,7 +115,7 @@ def _rows(asked: Message, given: Message, table: Table, latest: int) -> None:
         before = suffix
         _row(table, head["part"], suffix, stored, latest)
     if head["last"] != before.hex() or not (parts or head["all"]):
-        raise Malformed("it does not tell its last row")
+        raise Malformed("it does not name its last row")
 
 
 def _items(asked: Message, given: Message, table: Table, latest: int) -> None:
@@ -127,7 +127,7 @@ def _items(asked: Message, given: Message, table: Table, latest: int) -> None:
     is_whole = len(found) == len(wanted)
     expected = (asked.head["last"], asked.head["all"]) if is_whole else (b"".join(found[-1:]).hex(), False)
     if (given.head["last"], given.head["all"]) != expected or not (found or is_whole):
-        raise Malformed("it does not tell its last row")
+        raise Malformed("it does not name its last row")
     for suffix, item, tombstone in zip(given.parts[::3], given.parts[1::3], given.parts[2::3], strict=True):
         if item:
             _row(table, links.ITEMS, suffix, item, latest)
@@ -168,11 +168,11 @@ def _item(table: Table, json: bytes, size: int) -> Item:
             raise Malformed(f"an item has {found} bytes; at most {MOST_ITEM_BYTES} are stored")
         is_whole = _is_key(table, read) and (orjson.dumps(read) == json or read == orjson.loads(json))
     except _UNREADABLE as error:
-        raise Malformed(f"{json[:60]!r} is no item: {error}") from None
+        raise Malformed(f"{json[:60]!r} is not an item: {error}") from None
     if not is_whole:
-        raise Malformed(f"{json[:60]!r} is no item of {table.name}")
+        raise Malformed(f"{json[:60]!r} is not an item of {table.name}")
     if found != size:
-        raise Malformed(f"an item of {found} bytes is said to have {size}")
+        raise Malformed(f"an item of {found} bytes claims to have {size}")
     return read
 
 

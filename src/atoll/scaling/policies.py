@@ -1,4 +1,4 @@
-"""Create and delete the alarms of policies with them, and adjust the alarms to the capacity of the target."""
+"""Create and delete the alarms of a policy together with it, and adjust them to the capacity of the target."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The alarms of a target-tracking policy, and the units that it wants when one of them is in breach.
+"""The alarms of a target-tracking policy, and the units that the policy sets when one of them is in breach.
 
 A policy with a predefined metric has two pairs of alarms. AlarmHigh and AlarmLow watch the consumption of a minute:
 High is in breach above the target for two minutes, Low twenty percentage points below it for fifteen. The thresholds

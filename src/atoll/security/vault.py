@@ -44,7 +44,7 @@ class Vault:
         if not text.startswith(PREFIX):
             return text
         if self._fernet is None:
-            raise BadSecret("it is encrypted: name its key with --secrets-key")
+            raise BadSecret("it is encrypted: give its key with --secrets-key")
         from cryptography.fernet import InvalidToken
 
         try:

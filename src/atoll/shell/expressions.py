@@ -67,7 +67,7 @@ def _rewritten(option: str, expression: str, placeholders: Placeholders) -> Iter
     while at < len(expression):
         found = _TOKEN.match(expression, at)
         if found is None:
-            raise Refused(f"{option}: {expression[at:].strip()[:40]!r} is not understood: values stand in the "
+            raise Refused(f"{option}: {expression[at:].strip()[:40]!r} is not understood: write values in the "
                           'expression itself, as in age >= 18 or name = "Ann"')  # fmt: skip
         at, content = found.end(), found[found.lastgroup or 0]
         match found.lastgroup:
@@ -134,7 +134,7 @@ class _KeyCondition:
             self._expect("and")
             return f"{shown} BETWEEN {low} AND {self._value(name)}"
         if operator not in _COMPARISONS:
-            raise self._refused(f"{operator!r} is no comparison of keys: =, <, <=, >, >=, between or begins_with")
+            raise self._refused(f"{operator!r} is not a comparison of keys: =, <, <=, >, >=, between or begins_with")
         return f"{shown} {operator} {self._value(name)}"
 
     def _attribute(self, name: str) -> tuple[str, str]:

@@ -80,4 +80,4 @@ def _parameter(text: str) -> Value:
 
 
 def _no_number(text: str) -> None:
-    raise ValueError(f"{text} is no JSON")
+    raise ValueError(f"{text} is not JSON")

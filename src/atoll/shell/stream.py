@@ -95,7 +95,7 @@ class Stream:
         if records:
             last = records[-1]["dynamodb"]["SequenceNumber"]
             if last == shard.after:  # an endpoint that never goes on would be read for ever
-                raise Misshapen(f"the shard {shard.id} has the record {last} again and again")
+                raise Misshapen(f"the shard {shard.id} has the record {last} repeatedly")
             shard.after = last
         shard.iterator = answer.get("NextShardIterator")
         shard.done = shard.iterator is None

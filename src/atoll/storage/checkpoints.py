@@ -1,4 +1,4 @@
-"""Checkpoint the SQLite engine's WAL in small steps, in a thread, while commits go on.
+"""Checkpoint the SQLite engine's WAL in small steps, in a thread, while commits continue.
 
 SQLite syncs the file and restarts the WAL only when every page is checkpointed, which never happens under constant
 load. So Atoll syncs the file itself, then checkpoints the pages that were added meanwhile. When few pages remain (or

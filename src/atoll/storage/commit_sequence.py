@@ -20,7 +20,7 @@ class CommitSequence:
     initialized again."""
 
     def __init__(self, path: Path) -> None:
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             os.truncate(file, _BYTES)
             self._map = mmap.mmap(file, _BYTES)

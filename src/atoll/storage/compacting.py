@@ -89,7 +89,7 @@ def _write(path: Path, draft: Path, report: Report) -> None:
     with closing(apsw.Connection(str(draft), flags=apsw.SQLITE_OPEN_READWRITE)) as connection:
         connection.pragma("journal_mode", "wal")
         if connection.execute("SELECT count(*) FROM kv").get != rows:
-            raise Corrupt(f"{path}: the new file has not all rows; run `atoll store check`")
+            raise Corrupt(f"{path}: the new file lacks rows; run `atoll store check`")
 
 
 def _sync(path: Path) -> None:

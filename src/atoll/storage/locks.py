@@ -12,7 +12,7 @@ class FileLock:
     within one process."""
 
     def __init__(self, path: Path) -> None:
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def try_acquire(self, *, shared: bool = False) -> bool:
         """Try to take the lock; returns whether this object now holds it, also if it already did."""

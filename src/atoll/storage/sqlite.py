@@ -174,7 +174,7 @@ class SQLiteEngine:
         if self._broken:
             raise type(self._broken)(str(self._broken))
         if self.damage and not self.serves_damage:
-            raise Corrupt(f"the store takes no writes, because it is damaged: {self.damage}")
+            raise Corrupt(f"the store refuses writes, because it is damaged: {self.damage}")
         pending = Pending(fn, self._loop.create_future())
         self._enqueue(pending)
         await pending.future
@@ -417,7 +417,7 @@ class SQLiteEngine:
         self._break(Corrupt(f"the log could not be synced ({error}); restart the server when the disk works again"))
 
     def _break(self, error: Corrupt) -> None:
-        _log.error("the store takes no more writes: %s", error)
+        _log.error("the store refuses further writes: %s", error)
         self._broken = error
 
     def _pass_turn(self) -> None:

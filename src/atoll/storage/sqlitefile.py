@@ -17,6 +17,7 @@ value: the b-tree of keys stays small, and new values are appended at the end of
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -124,6 +125,8 @@ def connect(path: Path, *, synced: bool) -> apsw.Connection:
     """Connect to the file, creating it if missing. With `synced`, commits wait for the disk. Raises Corrupt for a file
     that is not an Atoll store, and Full if its disk fails. Closing the last connection keeps the WAL, because the mark
     of acknowledged commits counts its frames."""
+    if not path.exists():  # SQLite's other files get the mode of this one
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     try:
         connection = apsw.Connection(str(path))
     except apsw.Error as error:

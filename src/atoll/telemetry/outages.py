@@ -25,7 +25,7 @@ class Outage(logging.Filter):
         if not self.lasts:
             self.lasts = True
             _log.warning(
-                "%s are not exported, which is not logged again until they are: %.1000s",
+                "%s cannot be exported (this is logged once, until they can be): %.1000s",
                 self._kind,
                 record.getMessage(),
             )

@@ -1,4 +1,4 @@
-"""The client's trace: the parent of the span of a request.
+"""Find the parent of a request's span in the client's trace headers.
 
 `traceparent` and what else OTEL_PROPAGATORS names come first, then X-Amzn-Trace-Id, which AWS's SDKs send from Lambda:
 Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1

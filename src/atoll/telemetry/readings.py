@@ -47,12 +47,12 @@ def _bytes(value: Callable[[Measured], float]) -> Callable[[Measured], float]:
 
 
 _INSTRUMENTS = (
-    _Instrument("atoll.operations", "{operation}", "Operations, refused ones too.", lambda one: one.calls),
-    _Instrument("atoll.operations.duration", "s", "The time that successful operations took, in all.",
+    _Instrument("atoll.operations", "{operation}", "Operations, including refused ones.", lambda one: one.calls),
+    _Instrument("atoll.operations.duration", "s", "The total time of successful operations.",
                 lambda one: one.latency_ms / 1000),
     _Instrument("atoll.consumed.read", "{unit}", "Consumed read units.", _units(lambda one: one.read_units), True),
     _Instrument("atoll.consumed.write", "{unit}", "Consumed write units.", _units(lambda one: one.write_units), True),
-    _Instrument("atoll.vectors.searched", "By", "Bytes that searches of vector indexes cost.",
+    _Instrument("atoll.vectors.searched", "By", "Bytes that searches of vector indexes consumed.",
                 _bytes(lambda one: one.read_units), of_vectors=True),
     _Instrument("atoll.vectors.written", "By", "Bytes written to vector indexes.",
                 _bytes(lambda one: one.write_units), of_vectors=True),
@@ -60,7 +60,7 @@ _INSTRUMENTS = (
     _Instrument("atoll.throttled", "{operation}", "Throttled operations.", lambda one: one.throttled, True),
     _Instrument("atoll.failed_conditions", "{operation}", "Operations whose condition failed.",
                 lambda one: one.failed_conditions),
-    _Instrument("atoll.user_errors", "{operation}", "Operations that were refused otherwise.",
+    _Instrument("atoll.user_errors", "{operation}", "Operations refused for other reasons.",
                 lambda one: one.user_errors),
     _Instrument("atoll.system_errors", "{operation}", "Operations that failed in the server.",
                 lambda one: one.system_errors),

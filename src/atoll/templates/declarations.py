@@ -152,7 +152,7 @@ async def make(region: Region, given: Declarations) -> list[Unfinished]:
             if left is None:
                 await _compare(region, table.name, given.expected[table.name])
             else:
-                _log.info("completing a declared table that was made before", extra={"table": table.name})
+                _log.info("completing a declared table that was created before", extra={"table": table.name})
                 rest.append(left)
             continue
         # A provisioned table gets replicas only when it is scaled.
@@ -162,13 +162,13 @@ async def make(region: Region, given: Declarations) -> list[Unfinished]:
         try:
             await _send(region, table.create)
         except ApiError as error:
-            _log.error("a declared table was not made: %s", error.message, extra={"table": table.name})
+            _log.error("a declared table was not created: %s", error.message, extra={"table": table.name})
             await unfinished.store(region, table.name, [])
             continue
         made.append(table.name)
         rest.append(Unfinished(table.name, requests))
     if made:
-        _log.info("made the declared tables %s", ", ".join(sorted(made)), extra={"region": region.name})
+        _log.info("created the declared tables %s", ", ".join(sorted(made)), extra={"region": region.name})
     return rest
 
 
@@ -218,7 +218,7 @@ async def _compare(region: Region, name: str, expected: Body) -> None:
     differing = sorted(one for one in expected.keys() | found.keys() if expected.get(one) != found.get(one))
     if differing:
         _log.warning(
-            "a table is not as it is declared, and stays as it is: %s differ", ", ".join(differing),
+            "a table differs from its declaration, and is not changed: %s", ", ".join(differing),
             extra={"table": name},
         )  # fmt: skip
 
@@ -231,6 +231,6 @@ def _replications(region: Region, table: DeclaredTable) -> Iterator[Request]:
             yield Request(row, {"TableName": table.name, "ReplicaUpdates": updates})
         else:
             _log.warning(
-                "a declared replica in %s was not made: name the region with --region", name,
+                "a declared replica in %s was not created: name the region with --region", name,
                 extra={"table": table.name},
             )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Read a file as a mapping or a list. Scalars of YAML stay texts; `resources` gives them their types.
+"""Read a file as a mapping or a list. Scalars of YAML stay strings; `resources` converts them to their types.
 
 A YAML anchor can be used many times, so a short file may be a huge document: `check` limits its size.
 """
@@ -28,7 +28,7 @@ def load(path: Path) -> Any:
         return json.loads(text)
     except ValueError as error:
         if path.suffix == ".json":
-            raise BadTemplate(f"is no JSON: {error}") from None
+            raise BadTemplate(f"is not JSON: {error}") from None
     except RecursionError:
         raise BadTemplate("is nested too deeply") from None
     return _of_yaml(text)
@@ -38,7 +38,7 @@ def _of_yaml(text: str) -> Any:
     try:
         import yaml  # type: ignore[import-untyped, unused-ignore]
     except ImportError:
-        raise BadTemplate("is read with the package PyYAML: install atoll[tables]") from None
+        raise BadTemplate("needs the package PyYAML: install atoll[tables]") from None
 
     class Loader(yaml.BaseLoader):  # type: ignore[misc, unused-ignore]
         pass
@@ -57,9 +57,9 @@ def _of_yaml(text: str) -> Any:
     try:
         return yaml.load(text, Loader)
     except yaml.YAMLError as error:
-        raise BadTemplate(f"is no YAML: {' '.join(str(error).split())}") from None
+        raise BadTemplate(f"is not YAML: {' '.join(str(error).split())}") from None
     except (RecursionError, ValueError, TypeError):
-        raise BadTemplate("is no YAML") from None
+        raise BadTemplate("is not YAML") from None
 
 
 def check(document: Any) -> None:
@@ -90,11 +90,11 @@ def check(document: Any) -> None:
 
 def mapping(value: Any, where: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise BadTemplate(f"{where} is no mapping")
+        raise BadTemplate(f"{where} is not a mapping")
     return value
 
 
 def mappings(value: Any, where: str) -> list[Mapping[str, Any]]:
     if not isinstance(value, list):
-        raise BadTemplate(f"{where} is no list")
+        raise BadTemplate(f"{where} is not a list")
     return [mapping(one, where) for one in value]

@@ -58,7 +58,7 @@ class Resolver:
         """A section of the template."""
         found = self._template.get(name) or {}
         if not isinstance(found, Mapping):
-            raise BadTemplate(f"{name} is no mapping")
+            raise BadTemplate(f"{name} is not a mapping")
         return found
 
     def resolve(self, value: Any) -> Any:
@@ -118,7 +118,7 @@ class Resolver:
         resource = self.part("Resources")[logical]
         given = self.resolve((resource.get("Properties") or {}).get(_NAMES.get(resource.get("Type"), "")))
         if isinstance(given, (Mapping, list)):
-            raise BadTemplate(f"the name of {logical} is no text")
+            raise BadTemplate(f"the name of {logical} is not a string")
         return logical if given in (None, NO_VALUE) else _text(given)
 
     def _attribute(self, argument: Any) -> str:

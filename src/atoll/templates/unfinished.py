@@ -1,4 +1,4 @@
-"""Declared tables that are made but not completely set: the requests that are left, stored until they are sent.
+"""Declared tables that exist but lack some settings: the requests that remain, stored until they are sent.
 
     declared    by the name of the table: the requests, each with its operation
 

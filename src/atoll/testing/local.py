@@ -154,7 +154,7 @@ class LocalServer:
     def start(self) -> Self:
         """Start, and return once the server answers requests. A stopped server cannot be restarted."""
         if self._node.server is not None:
-            raise RuntimeError("this server was started before")
+            raise RuntimeError("this server has been started already")
         started: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, args=(started,), name="atoll", daemon=True)
         self._thread.start()
@@ -198,7 +198,7 @@ class LocalServer:
         """Run `work` in the server's thread and wait for it."""
         if self._loop is None:
             work.close()
-            raise RuntimeError("the server does not run")
+            raise RuntimeError("the server is not running")
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     # Clients

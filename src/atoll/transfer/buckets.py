@@ -1,4 +1,4 @@
-"""Buckets of objects: directories below one directory, S3 (or what speaks its protocol), or memory.
+"""Buckets of objects: directories below one directory, S3 (or a server with its protocol), or memory.
 
     file:///PATH             a bucket is a directory below PATH; writing makes it
     https://ENDPOINT         S3's protocol, with the credentials of the usual environment variables

@@ -1,4 +1,4 @@
-"""Expand compressed objects piece by piece, in bounded memory for any compression ratio."""
+"""Decompress objects piece by piece, in bounded memory whatever their compression ratio."""
 
 from __future__ import annotations
 

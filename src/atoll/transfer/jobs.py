@@ -1,4 +1,4 @@
-"""What exports, imports and bulk operations store alike: one document each, under an id that begins with its time."""
+"""The documents of exports, imports and bulk operations: one each, under an id that begins with its starting time."""
 
 from __future__ import annotations
 

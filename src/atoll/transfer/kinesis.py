@@ -110,7 +110,7 @@ class Endpoint:
             raise Unsent(f"{stream}: {answer.body[:500].decode(errors='replace')}")
         results = _parsed(answer).get("Records")
         if not isinstance(results, list) or len(results) != len(records):
-            raise Unsent(f"{stream}: the answer does not say what became of each record")
+            raise Unsent(f"{stream}: the answer lacks the result of each record")
         return [one for one, result in zip(records, results, strict=True) if result.get("ErrorCode")]
 
     async def _post(self, stream: str, operation: str, body: dict[str, Any]) -> Answer:
@@ -145,5 +145,5 @@ def _parsed(answer: Answer) -> dict[str, Any]:
     try:
         found = orjson.loads(answer.body)
     except orjson.JSONDecodeError:
-        raise Unsent("the answer is no JSON") from None
+        raise Unsent("the answer is not JSON") from None
     return found if isinstance(found, dict) else {}

@@ -157,7 +157,7 @@ class Functions:
             outcome = await asyncio.get_running_loop().run_in_executor(threads, self._deliver, target, body, name)
         if outcome.error is not None:
             reason, extra = shown(outcome), {"region": self._region.name, "destination": arn}
-            message = f"the destination did not take a report: {reason}"
+            message = f"the destination did not accept a report: {reason}"
             self._repeats.log((arn, reason), logging.ERROR, message, extra)
         return outcome.error is None
 

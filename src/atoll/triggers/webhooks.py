@@ -1,4 +1,4 @@
-"""Call functions and destinations that are webhooks: an HTTP POST of the event."""
+"""Call the functions and destinations that are webhooks, by an HTTP POST of the event."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which actions on which resources a request needs permission for."""
+"""The permissions that a request needs: actions on resources."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each operation of each service, asked by a user without any rights."""
+"""Each operation of each service, called by a user without any rights."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _id(row: Operation) -> str:
 
 
 @pytest.mark.parametrize("row", [row for row in services.OPERATIONS if row.service is not ADMIN], ids=_id)
-def test_an_operation_is_refused_to_who_has_no_rights(server: LocalServer, row: Operation) -> None:
+def test_an_operation_is_refused_to_callers_without_rights(server: LocalServer, row: Operation) -> None:
     assert row.service.model is not None
     client = server.client(row.service.model, aws_access_key_id="AKIANOBODY", aws_secret_access_key="secret")
     shape = client.meta.service_model.operation_model(row.name).input_shape
@@ -96,7 +96,7 @@ def test_an_operation_is_refused_to_who_has_no_rights(server: LocalServer, row: 
 
 
 @pytest.mark.parametrize("row", services.of(ADMIN), ids=_id)
-def test_administration_is_refused_to_who_is_no_administrator(server: LocalServer, row: Operation) -> None:
+def test_administration_is_refused_to_callers_that_are_not_administrators(server: LocalServer, row: Operation) -> None:
     assert row.http is not None
     url = f"{server.endpoint_url}{ADMIN.prefix}{row.http.path}"
     request = AWSRequest(row.http.method, url, data=b"{}" if row.http.method == "POST" else None)

@@ -110,7 +110,7 @@ def test_only_administrators_may_ask(server: Any) -> None:
         urllib.request.urlopen(url)
 
 
-def test_iam_log_lets_everything_pass_and_says_what_would_have_been_refused(caplog: Any) -> None:
+def test_iam_log_allows_everything_and_logs_the_requests_that_iam_would_refuse(caplog: Any) -> None:
     with serve(policies={"users": USERS}, auth="iam-log", admin_token="t") as server:
         ann = server.user("ann")
         ann.create_table(**TABLE)
@@ -134,7 +134,7 @@ def test_iam_log_lets_everything_pass_and_says_what_would_have_been_refused(capl
     assert "dynamodb:PutItem on resource: " + ARN + " because no identity-based policy allows" in refused[1]
 
 
-def test_the_audit_log_says_who_did_what_and_why_but_no_contents(tmp_path: Path) -> None:
+def test_the_audit_log_has_caller_action_and_reason_but_no_contents(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
     with serve(policies={"users": USERS}, audit_log=path) as server:
         server.user("root").create_table(**TABLE)
@@ -175,7 +175,7 @@ def test_the_audit_log_is_rotated(tmp_path: Path) -> None:
             assert json.loads(line)["filling"]
 
 
-def test_the_audit_log_goes_on_when_its_directory_is_back(tmp_path: Path) -> None:
+def test_the_audit_log_continues_when_its_directory_is_back(tmp_path: Path) -> None:
     path = tmp_path / "logs" / "audit"
     path.parent.mkdir()
     log = AuditLog(path, 1_000)

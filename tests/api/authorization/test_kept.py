@@ -1,4 +1,4 @@
-"""Decisions that are kept: what may not use them, and when they are made again."""
+"""Kept decisions: the requests that may not use them, and the changes that discard them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A table that a policy denies, named in other ways than the policy does."""
+"""A table that a policy denies, in requests that name it differently than the policy."""
 
 from __future__ import annotations
 

@@ -162,7 +162,7 @@ def test_a_deletion_without_a_policy(things: Any) -> None:
     assert things.delete_resource_policy(ResourceArn=ARN) == {}
 
 
-def test_a_stream_has_a_policy_of_its_own(things: Any) -> None:
+def test_a_stream_has_its_own_policy(things: Any) -> None:
     arn = things.describe_table(TableName="Things")["Table"]["LatestStreamArn"]
     given = policy(statement(action="dynamodb:GetRecords", resource=arn))
     things.put_resource_policy(ResourceArn=arn, Policy=given)
@@ -180,7 +180,7 @@ def test_a_policy_that_would_lock_its_owner_out_must_be_confirmed(things: Any) -
     things.put_resource_policy(ResourceArn=ARN, Policy=given, ConfirmRemoveSelfResourceAccess=True)
 
 
-def test_a_new_table_has_the_policy_of_its_creation_and_the_next_one_of_its_name_has_none(service: Any) -> None:
+def test_a_table_has_its_creation_policy_and_a_later_table_of_the_name_has_none(service: Any) -> None:
     service.table("Things", ResourcePolicy=ALLOW)
     assert service.get_resource_policy(ResourceArn=ARN)["Policy"] == ALLOW.replace(" ", "")
     service.delete_table(TableName="Things")

@@ -1,4 +1,4 @@
-"""The Security Token Service through boto3: sessions of roles and users, and what they may do."""
+"""The Security Token Service through boto3: sessions of roles and users, and their rights."""
 
 from __future__ import annotations
 

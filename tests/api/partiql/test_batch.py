@@ -33,7 +33,7 @@ def test_a_batch_of_reads(sql: Any) -> None:
     assert answer["ConsumedCapacity"] == [{"TableName": "Plain", "CapacityUnits": 0.5}] * 2
 
 
-def test_a_batch_of_writes_does_what_it_can(sql: Any) -> None:
+def test_a_batch_of_writes_applies_all_entries_that_it_can(sql: Any) -> None:
     answer = sql.batch(
         "INSERT INTO Plain VALUE {'pk': 'p'}",
         "INSERT INTO Plain VALUE {'pk': 'q'}",

@@ -1,4 +1,4 @@
-"""What the service does with statements, where PartiQL and its guide leave it open."""
+"""The service's answers to statements whose meaning PartiQL and the service's guide leave open."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class TestIndexes:
         "statement",
         ["SELECT COUNT(*) FROM {}", "SELECT a, a FROM {}", "SELECT m.* FROM {}", "SELECT * FROM {} ORDER BY 'a'"],
     )
-    def test_it_is_refused_before_what_cannot_be_selected(self, wide: Partiql, statement: str) -> None:
+    def test_it_is_refused_before_an_invalid_select(self, wide: Partiql, statement: str) -> None:
         named = statement.format('Things."wide"')
         assert wide.refused(wide.execute, named).message == SEVERAL
         [answer] = wide.batch(named)["Responses"]

@@ -33,7 +33,7 @@ def test_items_that_cannot_be_inserted(item: str, text: str, sql: Any) -> None:
 
 
 def test_values_of_index_keys_have_the_lengths_of_keys(sql: Any) -> None:
-    """INSERT made a write of its own, and so stored what PutItem refuses."""
+    """INSERT built its own write, and so stored items that PutItem refuses."""
     refusal = sql.refused(sql.execute, "INSERT INTO Things VALUE {'pk': 'new', 'sk': 1, 'l': ?}", {"S": "l" * 1025})
     assert "exceeded the size limit of 1024 bytes" in refusal.message
 
@@ -110,7 +110,7 @@ def test_refused_updates(update: str, text: str, sql: Any) -> None:
 # DELETE
 
 
-def test_a_delete_is_refused_by_an_item_that_is_there_and_not_as_demanded(sql: Any) -> None:
+def test_a_delete_is_refused_if_an_item_exists_that_does_not_match(sql: Any) -> None:
     refusal = sql.refused(sql.execute, "DELETE FROM Plain WHERE pk = 'p' AND n = 2")
     assert refusal.code == "ConditionalCheckFailedException"
     returned = sql.items("DELETE FROM Plain WHERE pk = 'p' AND n = 1 RETURNING ALL OLD *")

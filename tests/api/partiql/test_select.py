@@ -1,4 +1,4 @@
-"""SELECT: what it finds, in which order, in which pages."""
+"""SELECT: the items that it finds, their order and their pages."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_order_by(sql: Any) -> None:
         "'q' > pk AND attribute_type(pk, 'S')",
     ],
 )
-def test_a_scan_that_asks_something_of_the_partition_key_orders_within_partitions(where: str, sql: Any) -> None:
+def test_a_scan_with_a_condition_on_the_partition_key_orders_within_partitions(where: str, sql: Any) -> None:
     statement = f"SELECT * FROM Things WHERE {where} ORDER BY sk DESC"
     assert keys(sql.items(statement)) == [("p", "2"), ("p", "1"), ("p", "0")]
 
@@ -119,7 +119,7 @@ def test_a_local_index_fetches_the_columns_that_it_does_not_project(sql: Any) ->
     assert sql.items(select) == [{"a": {"S": "a1"}}]
 
 
-def test_a_global_index_refuses_what_it_does_not_project(sql: Any) -> None:
+def test_a_global_index_refuses_attributes_that_it_does_not_project(sql: Any) -> None:
     refusal = sql.refused(sql.execute, "SELECT a FROM Things.\"by-g\" WHERE g = 'g-p'")
     assert refusal.message == (
         "One or more parameter values were invalid: Global secondary index by-g does not project [a]"
@@ -156,7 +156,7 @@ def test_pages_make_the_whole(statement: str, limit: int, sql: Any) -> None:
     assert all(len(page) <= limit for page in found)
 
 
-def test_a_page_counts_what_it_examines(sql: Any) -> None:
+def test_a_page_counts_the_examined_items(sql: Any) -> None:
     assert pages(sql, "SELECT * FROM Things WHERE pk = 'p' AND a = 'a2'", limit=2) == [[], [("p", "2")]]
 
 

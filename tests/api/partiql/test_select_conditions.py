@@ -94,7 +94,7 @@ class TestTypes:
         assert refusal.message == f"{NWF}Expected type name"
 
     @pytest.mark.parametrize("text", ["x IS INT4", "x IS NULL", "x IS MISSING"])
-    def test_the_test_of_a_type_is_no_statement(self, typed: Partiql, text: str) -> None:
+    def test_the_test_of_a_type_is_not_a_statement(self, typed: Partiql, text: str) -> None:
         assert typed.refused(typed.execute, text).message == "Unsupported operation: IsType"
 
     def test_a_deletion_may_depend_on_a_type(self, typed: Partiql) -> None:

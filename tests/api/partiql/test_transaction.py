@@ -1,4 +1,4 @@
-"""Statements of which all are done, or none."""
+"""Transactions of statements: all take effect, or none."""
 
 from __future__ import annotations
 

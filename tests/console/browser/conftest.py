@@ -1,4 +1,4 @@
-"""A browser, a server in this process, and consoles in processes of their own."""
+"""A browser, a server in this process, and consoles in separate processes."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ class Browser:
         return found
 
     def faults(self) -> list[str]:
-        """What the browser complains about."""
+        """The errors that the browser reports."""
         return [one["message"] for one in self.chrome.get_log("browser") if one["level"] in ("SEVERE", "WARNING")]
 
     def nameless(self) -> list[str]:

@@ -289,7 +289,7 @@ class TestItems:
         browser.press("Delete selected")
         browser.see("3 items are deleted, each if nobody changed it since it was shown.")
         browser.press("Delete items")
-        browser.see("2 items deleted", "1 items were changed by another client: they are kept")
+        browser.see("2 items deleted", "1 items were changed by another client, and are kept")
         browser.wait(lambda: [row[0] for row in browser.rows("Items")] == [left])
         assert item_of(server, changed)["state"] == {"S": "changed"}
         assert browser.script("return document.querySelectorAll('.check input:checked').length") == 0
@@ -323,7 +323,7 @@ class TestItems:
         browser.choose("JSON")
         browser.fill("DynamoDB JSON", '{"id": {"S": "o002"}, "total": {"N": "many"}}')
         browser.press("Save")
-        browser.see("total: 'many' is no number")
+        browser.see("total: 'many' is not a number")
 
 
 class TestPartiQL:

@@ -92,7 +92,11 @@ def test_an_item_leads_to_those_like_it(browser: Browser):
 
 @pytest.mark.parametrize(
     ("vector", "why"),
-    [("[1", "a vector is a list of numbers"), ("[1, true]", "a vector is a list"), ("[1]", "ValidationException")],
+    [
+        ("[1", "a vector must be a list of numbers"),
+        ("[1, true]", "a vector must be a list"),
+        ("[1]", "ValidationException"),
+    ],
 )
 def test_an_unfit_vector_is_refused_in_place(browser: Browser, vector: str, why: str):
     browser.open("/table/Places/nearest")
@@ -101,7 +105,7 @@ def test_an_unfit_vector_is_refused_in_place(browser: Browser, vector: str, why:
     browser.see(why)
 
 
-def test_a_table_without_such_an_index_says_so(browser: Browser, server: testing.LocalServer):
+def test_a_table_without_such_an_index_is_reported(browser: Browser, server: testing.LocalServer):
     key = [{"AttributeName": "id", "KeyType": "HASH"}]
     definitions = [{"AttributeName": "id", "AttributeType": "S"}]
     server.client().create_table(

@@ -1,4 +1,4 @@
-"""What is a statement, and what is none."""
+"""Valid and invalid statements."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a condition says about keys: the item that it means, or the parts of a table."""
+"""The keys in a condition: the item that it selects, or the parts of a table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the source distribution and the wheel have in them."""
+"""The contents of the source distribution and the wheel."""
 
 from __future__ import annotations
 

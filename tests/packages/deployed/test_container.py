@@ -67,7 +67,7 @@ def container(image: str) -> Iterator[str]:
 
 
 def start(container: str, *command: str) -> subprocess.Popen[str]:
-    """Run what the image starts, with this command in the place of its own."""
+    """Run the image with this command instead of its default one."""
     settings = json.loads(buildah("inspect", "--type", "image", IMAGE))["OCIv1"]["config"]
     words = [*settings["Entrypoint"], *(command or settings["Cmd"])]
     return subprocess.Popen([*BUILDAH, "run", "--isolation", "chroot", container, "--", *words], text=True,

@@ -1,4 +1,4 @@
-"""Worlds whose region has a database, and what their tables hold."""
+"""Worlds whose region has a database, and the contents of their tables."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def used(monkeypatch: pytest.MonkeyPatch) -> list[Candidates | None]:
-    """What tables answered."""
+    """The answers of tables."""
     answers: list[Candidates | None] = []
     candidates = source.TableSource.candidates
 
@@ -46,7 +46,7 @@ def used(monkeypatch: pytest.MonkeyPatch) -> list[Candidates | None]:
 
 @pytest.mark.parametrize("graph_from", [8, 10_000])
 @pytest.mark.parametrize("seed", range(3))
-def test_searches_find_what_there_is(
+def test_searches_find_all_existing_entries(
     seed: int, graph_from: int, monkeypatch: pytest.MonkeyPatch, used: list[Candidates | None]
 ) -> None:
     monkeypatch.setattr(upkeep, "GRAPH_FROM", graph_from)

@@ -1,4 +1,4 @@
-"""What a service on aiobotocore does: many requests at once on one client. Prints what it saw."""
+"""A service on aiobotocore: many requests at once on one client. Prints the results."""
 
 from __future__ import annotations
 

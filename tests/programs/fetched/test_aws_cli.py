@@ -24,7 +24,7 @@ class Shell:
         return subprocess.run(command, env=self._environment, capture_output=True, text=True, timeout=60)
 
     def text(self, *words: str) -> str:
-        """What a command prints that succeeds."""
+        """The output of a command that succeeds."""
         done = self.run(*words)
         assert (done.returncode, done.stderr) == (0, "")
         return done.stdout
@@ -45,7 +45,7 @@ def aws(aws_commands: Path, endpoint: Endpoint) -> Shell:
     return Shell(aws_commands, endpoint)
 
 
-def test_the_life_of_a_table(aws: Shell) -> None:
+def test_a_table_is_created_used_and_deleted(aws: Shell) -> None:
     life = ("--table-name", "Life")
     create = (
         "create-table", *life,

@@ -1,4 +1,4 @@
-"""What the lists of indexes have in common, of global ones and of vector indexes: cells, and how one comes and goes."""
+"""Common parts of the lists of global indexes and vector indexes: cells, and the addition and deletion of an index."""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ class Items:
         kept = sum(one.code == saving.CONFLICT for one in failures)
         say(f"{count(len(answers) - len(failures))} items deleted")
         if kept:
-            say(f"{count(kept)} items were changed by another client: they are kept", "warning")
+            say(f"{count(kept)} items were changed by another client, and are kept", "warning")
         await self._read()
         for failure in failures:
             if failure.code != saving.CONFLICT:

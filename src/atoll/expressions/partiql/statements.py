@@ -1,4 +1,4 @@
-"""Executable PartiQL statements, in the trees of expressions.
+"""PartiQL statements in executable form, with the trees of expressions.
 
     SELECT m.x FROM T.I WHERE pk = ?    Selecting: table, index, columns, condition
     INSERT INTO T VALUE {'pk': ?}       Inserting: table, item

@@ -166,7 +166,7 @@ class Cluster:
             self._opening -= 1
         if not writable or timeline < self.timeline or term != self.term:
             connection.terminate()
-            self._elect(f"{server} is no primary any more")
+            self._elect(f"{server} is no longer a primary")
             return None
         connection.term = term
         self._open.add(connection)
@@ -325,7 +325,7 @@ class Cluster:
             if answered:
                 self._answered_at = now
             if (answered and not writable and not self._replicas) or now - self._answered_at >= SILENCE_S:
-                self._give_up(f"{server} {'is no primary any more' if answered else 'does not answer'}")
+                self._give_up(f"{server} {'is no longer a primary' if answered else 'does not answer'}")
 
     def _give_up(self, why: str) -> None:
         """Close all connections. The outcome of commits in progress is unknown."""

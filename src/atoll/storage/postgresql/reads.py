@@ -116,7 +116,7 @@ class _Reads(Lanes):
     def _again(self, batch: list[Pending]) -> None:
         late = [pending for pending in batch if pending.until <= self._loop.time()]
         for pending in late:
-            pending.fail(Unavailable("the store was lost again and again during a read"))
+            pending.fail(Unavailable("the connection to the store was lost repeatedly during a read"))
         self._queue[:0] = [pending for pending in batch if pending not in late]
 
     async def _alone(self, pending: Pending) -> None:

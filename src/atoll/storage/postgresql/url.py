@@ -59,7 +59,7 @@ def is_url(text: str) -> bool:
 def parse(text: str) -> StoreURL:
     found = _URL.fullmatch(text.strip())
     if found is None:
-        raise BadURL("a store is named as in postgresql://user@host1,host2/database")
+        raise BadURL("a store needs a URL such as postgresql://user@host1,host2/database")
     query = parse_qsl(found["query"] or "", keep_blank_values=True)
     times = dict(_TIMES)
     kept: list[tuple[str, str]] = []
@@ -80,7 +80,7 @@ def parse(text: str) -> StoreURL:
         else:
             parts = _HOST.fullmatch(one)
             if parts is None or not parts["host"]:
-                raise BadURL("a host is named as in db1.example, db1.example:5433 or [::1]:5433")
+                raise BadURL("a host needs a form such as db1.example, db1.example:5433 or [::1]:5433")
             host, port = parts["host"].strip("[]"), parts["port"] or ports[min(number, len(ports) - 1)]
         if not port.isdigit() or not 0 < int(port) < 65536:
             raise BadURL("a port is a number from 1 to 65535")

@@ -109,7 +109,7 @@ class Writes(Lanes):
             batch.fail(Conflict(str(error)))
             return True
         if batch.until <= self._loop.time():
-            batch.fail(Unavailable(f"the store was lost before a commit: {error}"))
+            batch.fail(Unavailable(f"the connection to the store was lost before a commit: {error}"))
             return True
         return False
 
@@ -156,7 +156,7 @@ class Writes(Lanes):
             await connection.execute("rollback", FETCH_S)
             return
         if not await self._commit_if_current(connection, batch, ends=True):
-            raise Undone("somebody commits without the lock")
+            raise Undone("another process commits without the lock")
 
     async def _again_under_lock(self, connection: Connection, batch: CommitBatch) -> None:
         before = batch.fetched
