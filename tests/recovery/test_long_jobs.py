@@ -159,7 +159,7 @@ def test_a_fault_is_over_here_when_another_process_runs_the_jobs(monkeypatch: py
         runner = Runner(region, {"fail": fail})
         running = asyncio.create_task(runner.run())
         while looks < 2 or region.health.status().problems:
-            await asyncio.sleep(0)
+            await region.committed.wait(0.01)
         assert looks == 2
         await runner.stop()
         await running

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.metrics.export import MetricsData
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from atoll.cli import main
@@ -161,6 +162,32 @@ def test_an_outage_of_the_collector_is_logged_when_it_begins_and_when_it_ends(
     finally:
         there.close()
     assert caplog.messages == ["spans are exported again", *2 * ["Queue full, dropping Span."]]
+
+
+@pytest.mark.parametrize("exporter", [exporters._Spans, exporters._Metrics])
+def test_an_answer_without_an_end_is_not_read(exporter: type[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The exporter collected it in memory: 2 GB in ten seconds."""
+    sent = 0
+
+    def answer(listener: socket.socket) -> None:
+        nonlocal sent
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            connection.recv(65_536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            while sent < 1_000:
+                connection.sendall(bytes(100_000))
+                sent += 1
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{listener.getsockname()[1]}")
+        answering = threading.Thread(target=answer, args=(listener,))
+        answering.start()
+        one = exporter()
+        given: Any = [] if exporter is exporters._Spans else MetricsData([])
+        assert one.export(given).name == "SUCCESS"
+        answering.join(20)
+    assert sent < 1_000
 
 
 def test_a_collector_that_never_answers_delays_nothing_but_the_end() -> None:

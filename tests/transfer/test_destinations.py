@@ -467,10 +467,10 @@ def test_a_fault_is_over_here_when_another_process_sends(monkeypatch: pytest.Mon
         running = asyncio.create_task(world.runner.run())
         async with asyncio.timeout(20):
             while not world.region.health.status().problems:
-                await asyncio.sleep(0)
+                await world.region.committed.wait(0.01)
             holds = False
             while world.region.health.status().problems:
-                await asyncio.sleep(0)
+                await world.region.committed.wait(0.01)
         await world.runner.stop()
         await running
         assert not streams.sent

@@ -13,6 +13,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from io import BytesIO
 from typing import Any
 
 from opentelemetry.exporter.otlp.proto.http import metric_exporter, trace_exporter
@@ -31,6 +32,7 @@ from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, OTELResou
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
 from opentelemetry.trace import NoOpTracerProvider, Tracer
+from requests import Response, Session
 
 from atoll import __version__
 from atoll.database.region import Region
@@ -40,6 +42,10 @@ from atoll.telemetry.readings import Readings
 CLOSE_S = 3.0
 """The longest that the end of the server waits for a collector."""
 
+ANSWER_BYTES = 64 * 1024
+"""A collector's answer says little; the rest of a longer one is not read."""
+
+_CREDENTIALS = "OTEL_PYTHON_EXPORTER_OTLP_HTTP_{}CREDENTIAL_PROVIDER"
 _EXPORTERS = ("OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER")
 
 
@@ -103,9 +109,24 @@ def opened(environment: Mapping[str, str] = os.environ) -> Telemetry:
     )
 
 
+def _session(kind: str) -> Session | None:
+    """Sends requests. None if the variables name a package that does."""
+    if any(os.environ.get(_CREDENTIALS.format(part)) for part in (kind, "")):
+        return None
+    session = Session()
+    session.hooks["response"] = [_read]
+    return session
+
+
+def _read(response: Response, **_: Any) -> None:
+    body = response.raw.read(ANSWER_BYTES)
+    response.raw.close()
+    response.raw = BytesIO(body)
+
+
 class _Spans(OTLPSpanExporter):
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(session=_session("TRACES_"))
         self._outage = Outage("spans")
         _only(trace_exporter.__name__, self._outage)
         _only(_shared_internal.__name__, DuringOutage(self._outage))  # the queue is full
@@ -119,7 +140,7 @@ class _Spans(OTLPSpanExporter):
 
 class _Metrics(OTLPMetricExporter):
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(session=_session("METRICS_"))
         self._outage = Outage("metrics")
         _only(metric_exporter.__name__, self._outage)
 

@@ -25,7 +25,9 @@ class Outage(logging.Filter):
         if not self.lasts:
             self.lasts = True
             _log.warning(
-                "%s cannot be exported (this is logged once, until they can be): %s", self._kind, record.getMessage()
+                "%s cannot be exported (this is logged once, until they can be): %.1000s",
+                self._kind,
+                record.getMessage(),
             )
         return False
 

@@ -7,7 +7,9 @@ from typing import Any, Protocol
 
 from isal import igzip_lib, isal_zlib
 
-OUTPUT_BYTES = 256 * 1024
+OUTPUT_BYTES = 64 * 1024
+INPUT_BYTES = 16 * 1024
+"""Pass no more compressed bytes at a time: thousands of empty members may give no output."""
 _FAULT: Any = igzip_lib.IsalError
 _ZSTD_INPUT_BYTES = 512
 """The bytes of one piece of input. A block has at least 4 bytes and becomes at most 128 KiB, so a piece becomes at most

@@ -46,11 +46,13 @@ class Lines:
 
     def feed(self, data: bytes) -> list[bytes | None]:
         """The lines that end in the data. None is a line that is too long."""
-        *ended, rest = data.split(b"\n")
-        found: list[bytes | None] = []
-        for part in ended:
-            self._add(part)
-            found.append(self._take())
+        first, *others = data.split(b"\n")
+        self._add(first)
+        if not others:
+            return []
+        found: list[bytes | None] = [self._take()]
+        rest = others.pop()
+        found += others if len(data) <= self._most else [one if len(one) <= self._most else None for one in others]
         self._add(rest)
         return found
 

@@ -27,7 +27,7 @@ from atoll.expressions import bind
 from atoll.expressions.condition import Condition
 from atoll.model import values
 from atoll.transfer.buckets import Buckets, Object
-from atoll.transfer.compression import EXPANSIONS, OUTPUT_BYTES, Expansion, Unreadable
+from atoll.transfer.compression import EXPANSIONS, INPUT_BYTES, OUTPUT_BYTES, Expansion, Unreadable
 from atoll.transfer.parsing import (
     CSV,
     ION,
@@ -210,8 +210,10 @@ class _Object:
         try:
             async for piece in data:
                 self.read += len(piece)
-                for expanded in expansion.feed(piece):
-                    yield lines.feed(expanded)
+                for start in range(0, len(piece), INPUT_BYTES):
+                    for expanded in expansion.feed(piece[start : start + INPUT_BYTES]):
+                        yield lines.feed(expanded)
+                        await asyncio.sleep(0)
                     await asyncio.sleep(0)
             expansion.finish()
         except Unreadable as reason:
