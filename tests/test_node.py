@@ -21,7 +21,7 @@ from atoll.data_directory import DataDirectory
 from atoll.database import background, due
 from atoll.database import format as fmt
 from atoll.database.health import Health
-from atoll.database.region import DEFAULT_ACCOUNT, Region
+from atoll.database.region import DEFAULT_ACCOUNT, Region, Settings
 from atoll.errors import ApiError
 from atoll.node import Node
 from atoll.security.credentials import Credentials
@@ -456,6 +456,24 @@ def test_a_damaged_store_ends_the_server_before_clients_can_connect(
     with pytest.raises(Corrupt, match=r"atoll\.db"):
         asyncio.run(start())
     assert not accepted
+
+
+@pytest.mark.parametrize("account", ["", "123456789012"])
+def test_a_region_with_a_missing_file_is_not_taken_for_an_empty_one(tmp_path: Path, account: str) -> None:
+    async def start(*, writes: bool = False) -> None:
+        settings = Settings(account=account) if account else Settings()
+        node = Node(Config(port=0, data=tmp_path, settings=settings))
+        try:
+            await node.start()
+            if writes:
+                await node.region("eu-west-1").transact(lambda tx: tx.put(b"k", b"v"))
+        finally:
+            await node.stop()
+
+    asyncio.run(start(writes=True))
+    (tmp_path / account / "eu-west-1" / "atoll.db").unlink()
+    with pytest.raises(Corrupt, match=r"eu-west-1/atoll\.db is missing, but the store has commits"):
+        asyncio.run(start())
 
 
 def test_a_process_that_cannot_open_files_reports_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ from atoll.database.health import GONE, LITTLE_ROOM, Health, Problem
 from atoll.database.region import DEFAULT_ACCOUNT
 from atoll.logs import Tenths
 from atoll.migration import store as migration
-from atoll.storage import reserve
+from atoll.storage import acknowledged, reserve
 from atoll.storage.engine import Corrupt, Engine, Full, Locked, NoFiles
 from atoll.storage.locks import FileLock
 from atoll.storage.reserve import Reserve
@@ -64,24 +64,24 @@ class DataDirectory:
         return self._path if account == DEFAULT_ACCOUNT else self._path / account
 
     def has_store(self, region: str) -> bool:
-        return (self.store(region) / FILE_NAME).is_file()
+        return _has_store(self.store(region))
 
     def stored_regions(self, accounts: Iterable[str] = ()) -> set[str]:
         """The regions of the default account and of these accounts that already have a store. Their background work
         must run even without requests. Ignores directories without a region's name, such as copies."""
         others = {
-            f"{account}/{path.parent.name}"
+            f"{account}/{path.name}"
             for account in accounts
-            for path in self._directory(account).glob(f"*/{FILE_NAME}")
-            if account != self._account and REGION_NAME.fullmatch(path.parent.name)
+            for path in self._directory(account).glob("*")
+            if account != self._account and REGION_NAME.fullmatch(path.name) and _has_store(path)
         }
         return others | self._own_stored_regions()
 
     def _own_stored_regions(self) -> set[str]:
-        stores = {path for name in (FILE_NAME, migration.NEW_NAME) for path in self._stores.glob(f"*/{name}")}
+        stores = {path for path in self._stores.glob("*") if _has_store(path) or (path / migration.NEW_NAME).exists()}
         if self._stores != self._path:  # format 1 had no accounts
-            stores |= {path for path in self._path.glob(f"*/{FILE_NAME}") if migration.has_old_rows(path.parent)}
-        return {path.parent.name for path in stores if REGION_NAME.fullmatch(path.parent.name)}
+            stores |= {path.parent for path in self._path.glob(f"*/{FILE_NAME}") if migration.has_old_rows(path.parent)}
+        return {path.name for path in stores if REGION_NAME.fullmatch(path.name)}
 
     def is_old(self, region: str) -> bool:
         """Whether an older version wrote the region's store."""
@@ -123,6 +123,11 @@ class DataDirectory:
 
     def look(self, region: str) -> StoreFile:
         return StoreFile(self.store(region) / FILE_NAME)
+
+
+def _has_store(directory: Path) -> bool:
+    """Opening a store whose file is missing tells so. It must not be taken for a region without tables."""
+    return (directory / FILE_NAME).is_file() or acknowledged.is_marked(directory)
 
 
 def _has_files() -> bool:

@@ -71,9 +71,9 @@ async def batch_get_item(region: Region, body: Body) -> Answer:
         rows = iter(reads.get_many(snapshot, list(chain.from_iterable(row_keys))))
         return [(table, own, list(islice(rows, len(own)))) for table, own in zip(tables, row_keys, strict=True)]
 
-    consistent = any(one.consistent for one in wanted)
+    slices, consistent = Slices(), any(one.consistent for one in wanted)
     found = await (region.read(read) if consistent else region.read_eventually(read))
-    return await _batch_answer(region, wanted, found, capacity_mode(body))
+    return await _batch_answer(region, wanted, found, capacity_mode(body), slices)
 
 
 def _all_wanted(region: Region, body: Body) -> list[_Wanted]:
@@ -99,14 +99,15 @@ def _wanted(region: Region, given: str, options: Body, is_large: bool) -> _Wante
     return _Wanted(given, resolve_table(region, given), options, projection, options.get("ConsistentRead") is True)
 
 
-async def _batch_answer(region: Region, wanted: list[_Wanted], found: list[_Found], mode: str | None) -> Answer:
+async def _batch_answer(
+    region: Region, wanted: list[_Wanted], found: list[_Found], mode: str | None, slices: Slices
+) -> Answer:
     """Return items until 16 MB or a table's limit; return the other keys as unprocessed, with their options."""
     responses: dict[str, list[Any]] = {}
     unprocessed: dict[str, Body] = {}
     consumed = []
     refusals = []
     size = 0
-    slices = Slices()
     pending: dict[int, float] = {}
     draws: list[tuple[Table, bytes, float]] = []
     for one, (table, row_keys, rows) in zip(wanted, found, strict=True):

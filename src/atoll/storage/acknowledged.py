@@ -51,8 +51,7 @@ class Acknowledged:
 
     def read(self) -> tuple[bytes, int]:
         """The salts and the number of frames; an incompletely written mark counts as none."""
-        salts, frames, checksum = _MARK.unpack(self._map[:])
-        return (salts, frames) if checksum == crc32(self._map[:16]) else _NOTHING
+        return _read(self._map[:])
 
     def move(self, frames: int) -> None:
         """Record that the first `frames` frames of the WAL are durable."""
@@ -99,6 +98,21 @@ class Acknowledged:
     def _write(self, salts: bytes, frames: int) -> None:
         mark = _MARK.pack(salts, frames, 0)
         self._map[:] = mark[:16] + crc32(mark[:16]).to_bytes(8, "big")
+
+
+def is_marked(directory: Path) -> bool:
+    """Whether there is a store in the directory, even if its file is missing."""
+    try:
+        return _read((directory / FILE_NAME).read_bytes()) != _NOTHING
+    except OSError:
+        return False
+
+
+def _read(mark: bytes) -> tuple[bytes, int]:
+    if len(mark) != _MARK.size:
+        return _NOTHING
+    salts, frames, checksum = _MARK.unpack(mark)
+    return (salts, frames) if checksum == crc32(mark[:16]) else _NOTHING
 
 
 def damage_of(database: Path, wal: Path, mark: tuple[bytes, int], *, serves: bool) -> Corrupt | None:
