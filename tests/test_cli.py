@@ -134,7 +134,9 @@ class TestFirstMinutes:
         assert main(["xyzzy"]) == 2
         assert capsys.readouterr().err == "atoll: there is no command 'xyzzy' (see atoll --help)\n"
 
-    @pytest.mark.parametrize("words", [["serve", "--prot", "1"], ["query", "T", "pk = a", "b"], ["store", "check", "--prot", "1"]])
+    @pytest.mark.parametrize(
+        "words", [["serve", "--prot", "1"], ["query", "T", "pk = a", "b"], ["store", "check", "--prot", "1"]]
+    )
     def test_an_option_that_is_none_names_the_help_of_its_command(
         self, words: list[str], capsys: pytest.CaptureFixture[str]
     ) -> None:
