@@ -438,14 +438,15 @@ def test_a_table_and_its_index_may_each_decrease_27_times_a_day(service: Any) ->
 def test_the_number_of_tables(quotas: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "TABLES", 1)
     service = Service(Settings(quotas=quotas))
-    service.create_table(TableName="First")
+    body = {
+        "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+        "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+        "BillingMode": "PAY_PER_REQUEST",
+    }
+    service.create_table(TableName="First", **body)
     if quotas:
-        refused = service.refused(
-            "CreateTable", TableName="Second", KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}], BillingMode="PAY_PER_REQUEST",
-        )  # fmt: skip
-        assert (refused.code, refused.message) == (
-            LIMIT, "Subscriber limit exceeded: There is a limit of 1 tables per subscriber"
-        )  # fmt: skip
+        refused = service.refused("CreateTable", TableName="Second", **body)
+        text = "Subscriber limit exceeded: There is a limit of 1 tables per subscriber"
+        assert (refused.code, refused.message) == (LIMIT, text)
     else:
-        service.create_table(TableName="Second")
+        service.create_table(TableName="Second", **body)
