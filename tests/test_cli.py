@@ -134,6 +134,16 @@ class TestFirstMinutes:
         assert main(["xyzzy"]) == 2
         assert capsys.readouterr().err == "atoll: there is no command 'xyzzy' (see atoll --help)\n"
 
+    @pytest.mark.parametrize(
+        "words", [["serve", "--prot", "1"], ["query", "T", "pk = a", "b"], ["store", "check", "--prot", "1"]]
+    )
+    def test_an_option_that_is_none_names_the_help_of_its_command(
+        self, words: list[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(words) == 2
+        told = capsys.readouterr().err
+        assert told.startswith("atoll: unrecognized arguments: ") and f"(see atoll {words[0]} --help)" in told
+
     @pytest.mark.parametrize(("workers", "auth"), [(1, "none"), (2, "sigv4")])
     def test_the_server_prints_what_to_export(self, workers: int, auth: str, tmp_path: Path) -> None:
         command = [sys.executable, "-m", "atoll", "serve", "--port", "0", "--auth", auth, "--workers", str(workers)]

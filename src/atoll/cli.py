@@ -40,7 +40,9 @@ def _run(words: Sequence[str], ready: Callable[[], object]) -> int:
         raise Refused(
             f"there is no command {command!r}{f': did you mean {near[0]}?' if near else ''} (see atoll --help)"
         )
-    options = parser_of(command).parse_args(words)
+    options, unknown = parser_of(command).parse_known_args(words)
+    if unknown:
+        raise Refused(f"unrecognized arguments: {' '.join(unknown)} (see atoll {command} --help)")
     ready()
     result: int = options.run(options)
     return result

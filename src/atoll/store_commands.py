@@ -66,13 +66,19 @@ def add(store: argparse.ArgumentParser) -> None:
     copying.set_defaults(run=_copy)
 
 
+def _stores(data: Path) -> list[Path]:
+    """The stores of a data directory, of which there must be some."""
+    found = [*stores(data)]
+    if not found:
+        raise Refused(f"there are no stores in {data}: name another data directory with --data")
+    return found
+
+
 def _upgrade(options: argparse.Namespace) -> int:
     data = Path(options.data)
-    if not any(stores(data)):
-        print(f"atoll: there are no stores in {data}: name another data directory with --data", file=sys.stderr)
-        return 2
+    directories = _stores(data)
     try:
-        for directory in stores(data):
+        for directory in directories:
             if migration.needed(directory):
                 migration.migrate(directory, report=_progress(directory))
                 print(f"{directory}: migrated")
@@ -96,7 +102,7 @@ def _check(options: argparse.Namespace) -> int:
         from atoll.check import shared  # its driver is an extra
 
         return shared.run(named, SystemClock().now_ms(), as_json=options.json, repairs=options.repair)
-    directories = stores(Path(options.data or os.environ.get("ATOLL_DATA", "data")))
+    directories = _stores(Path(options.data or os.environ.get("ATOLL_DATA", "data")))
     return command.run(directories, SystemClock().now_ms(), as_json=options.json, repairs=options.repair)
 
 
@@ -117,15 +123,14 @@ def _compact(options: argparse.Namespace) -> int:
     data = Path(options.data or os.environ.get("ATOLL_DATA", "data"))
     if named:
         check_store(named, "", in_memory=False, data_named=options.data is not None)
-    elif not any(stores(data)):
-        raise Refused(f"there are no stores in {data}: name another data directory with --data")
+    directories = [] if named else _stores(data)
     try:
         if named:
             from atoll.storage.postgresql.vacuuming import vacuum  # its driver is an extra
 
             results = vacuum(named)
         else:
-            results = ((str(one), *compact(one, _bar(one))) for one in stores(data))
+            results = ((str(one), *compact(one, _bar(one))) for one in directories)
         for name, before, after in results:
             print(f"{name}: {before / 1e6:,.1f} MB before, {after / 1e6:,.1f} MB now", flush=True)
     except (BadStore, Corrupt, Full, Locked, OSError, Unavailable) as error:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from atoll import errors
+from atoll import errors, limits
 from atoll.database.region import Settings
 from tests.api.conftest import Service
 
@@ -432,3 +432,21 @@ def test_a_table_and_its_index_may_each_decrease_27_times_a_day(service: Any) ->
         service.clock.advance(HOUR_MS // 4 if done["table"] >= 4 else 0)
     assert done == {"table": 27, "index": 27}
     assert decreases(service) == 27
+
+
+@pytest.mark.parametrize("quotas", [True, False], ids=["on", "off"])
+def test_the_number_of_tables(quotas: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "TABLES", 1)
+    service = Service(Settings(quotas=quotas))
+    body = {
+        "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+        "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+        "BillingMode": "PAY_PER_REQUEST",
+    }
+    service.create_table(TableName="First", **body)
+    if quotas:
+        refused = service.refused("CreateTable", TableName="Second", **body)
+        text = "Subscriber limit exceeded: There is a limit of 1 tables per subscriber"
+        assert (refused.code, refused.message) == (LIMIT, text)
+    else:
+        service.create_table(TableName="Second", **body)

@@ -379,9 +379,9 @@ def test_progress_goes_up_to_all_rows(data: Path) -> None:
     assert {"checksums", "catalog", "table Things", "orphans"} <= {section for section, _, _ in told}
 
 
-@pytest.mark.parametrize("command", ["check", "upgrade"])
+@pytest.mark.parametrize("command", ["check", "compact", "upgrade"])
 def test_directory_without_stores_is_taken_for_a_mistake(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
     assert main(["store", command, "--data", str(tmp_path / "typo")]) == 2
-    assert "there are no stores" in capsys.readouterr().err
+    assert f"atoll: there are no stores in {tmp_path / 'typo'}: " in capsys.readouterr().err

@@ -47,6 +47,8 @@ def test_a_key_condition(text: str, condition: str | None, values: list[dict[str
         ("pk =", "a value of pk is missing"),
         ("pk = a sk = 1", "'and' is missing at 'sk = 1'"),
         ("pk <> a", "'<>' is not a comparison of keys"),
+        ("pk == a", "'==' is not a comparison of keys"),
+        ("pk != a", "'!=' is not a comparison of keys"),
         ("pk = a or sk = 1", "'and' is missing"),
         ("name = a", "'name' is not in the key, which is pk, sk"),
         ("pk between a", "'and' is missing"),
@@ -83,6 +85,12 @@ def test_a_filter(text: str, names: list[str], values: list[dict[str, object]]) 
 @pytest.mark.parametrize("text", ["a = :v", "#a = 1", 'a = "open', "a ? b"])
 def test_invalid_filters(text: str) -> None:
     with pytest.raises(Refused, match="write values in the expression itself"):
+        filter_of(text, Placeholders())
+
+
+@pytest.mark.parametrize(("text", "instead"), [("a == 1", "="), ('b = 2 and a != "x"', "<>")])
+def test_a_comparison_of_another_language(text: str, instead: str) -> None:
+    with pytest.raises(Refused, match=f"is not a comparison: write {instead}$"):
         filter_of(text, Placeholders())
 
 

@@ -140,7 +140,7 @@ def _check_target(snapshot: Snapshot, region: Region, name: str, origin: Origin)
     if existing is not None:
         raise backup_errors.target_exists(name)
     tables = region.catalog.tables(snapshot)
-    if len(tables) >= limits.TABLES:
+    if region.settings.quotas and len(tables) >= limits.TABLES:
         raise table_errors.too_many_tables()
     if sum(table.origin is not None for table in tables) >= limits.RESTORES:
         raise backup_errors.too_many_restores()

@@ -48,9 +48,6 @@ def run(directories: Iterable[Path], now_ms: int, *, as_json: bool, repairs: boo
     except (Corrupt, Full, Locked, OSError) as error:
         print(f"atoll: {error}", file=sys.stderr)
         return CANNOT_RUN
-    if not reports:
-        print("atoll: there are no stores: name another data directory with --data", file=sys.stderr)
-        return CANNOT_RUN
     if as_json:
         print_json(code, reports)
     return code

@@ -19,7 +19,7 @@ from atoll.options import Refused
 
 _TOKEN = re.compile(
     r"""\s*(?:(?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(?P<quoted>`[^`]+`)"""
-    r"""|(?P<number>-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w-]))|(?P<word>[^\W\d][\w-]*)|(?P<mark><>|<=|>=|[=<>(),.\[\]]))""",
+    r"""|(?P<number>-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w-]))|(?P<word>[^\W\d][\w-]*)|(?P<mark><>|<=|>=|==|!=|[=<>(),.\[\]]))""",
     re.DOTALL,
 )
 _BARE = re.compile(r"\s*([^\s(),\"'`]+)")
@@ -27,6 +27,8 @@ _WORDS = {"and", "or", "not", "between", "in"}
 _FUNCTIONS = {"attribute_exists", "attribute_not_exists", "attribute_type", "begins_with", "contains", "size"}
 _CONSTANTS: dict[str, dict[str, Any]] = {"true": {"BOOL": True}, "false": {"BOOL": False}, "null": {"NULL": True}}
 _COMPARISONS = {"=", "<", "<=", ">", ">="}
+_FOREIGN = {"==": "=", "!=": "<>"}
+"""Comparisons of other languages, and what DynamoDB has instead."""
 
 
 @dataclass
@@ -85,6 +87,8 @@ def _rewritten(option: str, expression: str, placeholders: Placeholders) -> Iter
                 yield placeholders.value(_CONSTANTS[content])
             case "word":
                 yield placeholders.name(content)
+            case _ if content in _FOREIGN:
+                raise Refused(f"{option}: {content!r} is not a comparison: write {_FOREIGN[content]}")
             case _:
                 in_index = content == "["
                 yield content
