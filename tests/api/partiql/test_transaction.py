@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from atoll import errors
+from atoll.api import plans
+from atoll.api.large import TEXT_CHARS
 
 
 def test_a_transaction_of_reads(sql: Any) -> None:
@@ -42,6 +44,17 @@ def test_all_or_nothing(sql: Any) -> None:
     )
     assert reasons(refusal) == ["None", "DuplicateItem", "ConditionalCheckFailed", "None"]
     assert sql.items("SELECT * FROM Plain WHERE pk = 'r'") == []
+
+
+def test_the_items_of_long_statements_are_made_once(sql: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They were made in a thread, and then again in the transaction."""
+    made: list[str] = []
+    make = plans.image_of
+    monkeypatch.setattr(plans, "image_of", lambda item: (made.append(item["pk"]["S"]), make(item))[1])
+    text = "x" * TEXT_CHARS
+    sql.transact(*(f"INSERT INTO Plain VALUE {{'pk': '{name}', 'text': '{text}'}}" for name in "ab"))
+    assert made == ["a", "b"]
+    assert sql.items("SELECT text FROM Plain WHERE pk = 'b'") == [{"text": {"S": text}}]
 
 
 def test_exists_checks_an_item(sql: Any) -> None:

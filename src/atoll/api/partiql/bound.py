@@ -59,8 +59,8 @@ class Bound:
         return hashlib.sha256(pieces.dump(identity, is_large=is_large)).hexdigest()[:32]
 
     def once(self, name: Hashable, make: Callable[[], T]) -> T:
-        """What `make` has returned or raised at the first call with this name. Long statements are worked out in a
-        thread, before the transaction."""
+        """The outcome of `make`, which only the first call with this name runs. For long statements, that call is made
+        in a thread, before the transaction."""
         if name not in self._made:
             try:
                 self._made[name] = make(), None

@@ -89,7 +89,7 @@ def write_of(one: Keyed) -> writes.Write:
     exists = tree.Function("attribute_exists", (tree.PathOperand((table.keys.names[0],)),))
     match bound.statement:
         case Inserting() as inserting:
-            image = plans.image_of(item_of(inserting, bound.values))
+            image = bound.once("image", lambda: plans.image_of(item_of(inserting, bound.values)))
             absent = tree.Function("attribute_not_exists", exists.args)
             return plans.put_of(table, image, _condition((absent,), one), bound.shows_item)
         case Updating(actions=actions):
@@ -120,7 +120,7 @@ def _condition(terms: Terms, one: Keyed) -> Condition | None:
 
 
 def work_out(region: Region, bounds: Iterable[Bound]) -> None:
-    """Do ahead of a transaction what takes long and depends on nothing but statements and key schemas."""
+    """Make, ahead of a transaction, all that takes long and depends only on statements and key schemas."""
     for bound in bounds:
         with suppress(errors.ApiError):
             table = region.catalog.known.tables.get(resolve_table(region, bound.table_name))
