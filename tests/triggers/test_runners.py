@@ -395,6 +395,22 @@ class TestWebhook:
             sender.join(20)
         assert "besides its body" in parsed(outcome)["errorMessage"]
 
+    @pytest.mark.parametrize("length", [b"Content-Length: 9", b"Transfer-Encoding: chunked"])
+    def test_an_answer_that_breaks_off_is_a_failure(self, make: Make, length: bytes) -> None:
+        """With a Content-Length, its first bytes were taken for the whole result."""
+
+        def send(listener: socket.socket) -> None:
+            with listener.accept()[0] as client:
+                client.recv(65536)
+                client.sendall(b"HTTP/1.1 200 OK\r\n" + length + b"\r\n\r\n" + b"123")
+
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            sender = threading.Thread(target=send, args=(listener,))
+            sender.start()
+            outcome = make(webhook=f"http://127.0.0.1:{listener.getsockname()[1]}/").call(b"{}", "id")
+            sender.join()
+        assert parsed(outcome)["errorType"] == "Webhook.Unreachable"
+
     def test_a_refused_connection_is_a_failure(self, make: Make) -> None:
         assert parsed(make(webhook="http://127.0.0.1:9/").call(b"{}", "1"))["errorType"] == "Webhook.Unreachable"
 

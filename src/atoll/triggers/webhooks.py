@@ -10,7 +10,7 @@ import ssl
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -60,9 +60,8 @@ class _Line:
                 raise ConnectionAbortedError(STOPPING)
             if error := one.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
                 raise OSError(error, os.strerror(error))
-            self._handle = (
-                one.dup()
-            )  # TLS takes over the socket, and a connection may drop it before its answer is read
+            # TLS takes over the socket, and a connection may drop it before its answer is read
+            self._handle = one.dup()
 
     def cut(self) -> None:
         with self._lock:
@@ -113,6 +112,8 @@ class _Answer(HTTPResponse):
             self._bounded.most = 2 * (HEAD_BYTES + len(body))
             piece = self.read(PIECE_BYTES)
             if not piece:
+                if self.length:  # http.client notices this only in chunked bodies
+                    raise IncompleteRead(bytes(body), self.length)
                 break
             body += piece
         return bytes(body[:most])
