@@ -81,3 +81,12 @@ def test_a_request_without_sense_is_refused(server, query):
     with pytest.raises(urllib.error.HTTPError) as refused:
         ask(server, f"due?{query}")
     assert refused.value.code == 400
+
+
+@pytest.mark.parametrize("path", ["due", "replication/conflicts"])
+@pytest.mark.parametrize(("limit", "shown"), [("x", "'x'"), ("0", "0"), ("-1", "'-1'")])
+def test_a_bad_limit_is_named_whatever_is_listed(server, path, limit, shown):
+    """A bad limit of the work that is due was called "not a number of conflicts"."""
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        ask(server, f"{path}?limit={limit}")
+    assert json.load(refused.value)["message"] == f"limit has to be a number from 1, not {shown}"

@@ -32,7 +32,7 @@ def unknown_action(method: str, path: str) -> ApiError:
 
 
 def clock_is_not_manual() -> ApiError:
-    return validation("The clock is the system's; only a manual one can be moved")
+    return validation("The clock is the system's; only a manual one can be moved: start the server with --clock manual")
 
 
 def one_of(names: list[str]) -> ApiError:

@@ -62,7 +62,7 @@ def member_required(name: str) -> ApiError:
 
 
 def bad_limit(value: object) -> ApiError:
-    return validation(f"{value!r} is not a number of conflicts")
+    return validation(f"limit has to be a number from 1, not {value!r}")
 
 
 def no_legacy_global_table(table: str) -> ApiError:
