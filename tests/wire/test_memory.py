@@ -157,7 +157,7 @@ class TestBodies:
             assert hall.memory.used <= LEAST_BYTES
         hall.settle()
         refused = [peer for peer in peers if peer.is_refused]
-        assert len(refused) == 400 - LEAST_BYTES // (len(piece) + len(HEAD))
+        assert len(refused) == 400 - LEAST_BYTES // len(piece)
         ((status, headers, body),) = read_answers(refused[0].transport.data)
         error = orjson.loads(body)
         assert (status, headers[b"Connection"]) == (400, b"close")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from heapq import merge
 from itertools import islice
@@ -99,8 +98,10 @@ _END = object()
 def dump(value: Any, *, is_large: bool) -> bytes:
     """The JSON of a value. Objects have their members in the order of their names."""
     if not is_large:
-        with suppress(orjson.JSONEncodeError):  # too many levels
+        try:
             return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+        except orjson.JSONEncodeError:  # too many levels
+            pass
     return b"".join(_dumped(value))
 
 

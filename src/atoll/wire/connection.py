@@ -46,8 +46,12 @@ class Owner(Limits, Protocol):
     draining: bool
     call_soon: Callable[[Callable[[], None]], object]
 
+    @property
     def may_parse(self) -> bool:
         """Whether another piece of input may be parsed in this turn."""
+
+    def parsed(self) -> None:
+        """A piece that had several requests or chunks was parsed, so it took time."""
 
     def later(self, work: Callable[[], None]) -> None:
         """Run a slice of a request's work in a later turn."""
@@ -162,16 +166,23 @@ class Connection(Incoming):
         rest, at, server = self._rest, 0, self._server
         self._rest_due = True
         while at < len(rest) and not self._ending and len(self._queue) < QUEUED_REQUESTS:
-            size = self._missing
+            size, queued = self._missing, len(self._queue)
             if size < SMALL_BYTES:
-                if not server.may_parse() and not (is_due and at == 0):
+                if not (server.may_parse or (is_due and at == 0)):
                     break
                 size = SMALL_BYTES
             self._feed(rest[at : at + size])
             at += size
+            if len(self._queue) > queued + 1 or self._is_chunked:
+                server.parsed()
         self._rest_due = False
         self._rest = rest[at:]
         self._large = True
+
+    @property
+    def _is_chunked(self) -> bool:
+        """Whether a body without a known length is arriving, which may have many chunks."""
+        return self._request is not None and b"content-length" not in self._request.headers
 
     @property
     def _missing(self) -> int:

@@ -147,11 +147,14 @@ class Server:
         if not self.connections:
             self._gone.set()
 
+    @property
     def may_parse(self) -> bool:
+        return self._pieces < TURN_PIECES
+
+    def parsed(self) -> None:
         if not self._pieces:
             self.call_soon(self._begin_pieces)
         self._pieces += 1
-        return self._pieces <= TURN_PIECES
 
     def _begin_pieces(self) -> None:
         self._pieces = 0
