@@ -186,7 +186,7 @@ class Connection(Incoming):
 
     @property
     def _missing(self) -> int:
-        """How much of the body has yet to arrive, if that is known."""
+        """How many bytes of the body have yet to arrive; none if its length is unknown."""
         request = self._request
         return 0 if request is None else int(request.headers.get(b"content-length", b"0")) - len(self._body)
 
