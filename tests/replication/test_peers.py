@@ -166,6 +166,31 @@ class TestExchange:
 
         run(main())
 
+    def test_a_stop_does_not_hide_that_a_question_is_cancelled(self) -> None:
+        """The task that asked would go on."""
+
+        async def main() -> None:
+            began = asyncio.Event()
+
+            async def never(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                await reader.readline()
+                began.set()
+                await reader.read()
+                writer.close()
+
+            silent = await asyncio.start_server(never, "127.0.0.1", 0)
+            url = f"http://127.0.0.1:{silent.sockets[0].getsockname()[1]}"
+            peer = PeerExchange(url, lambda: [Credential("key", "secret")], SystemClock())
+            asking = asyncio.create_task(peer.ask(US, JP, HELLO))
+            await began.wait()
+            peer.close()
+            asking.cancel()
+            await asyncio.wait([asking])
+            assert asking.cancelled()
+            silent.close()
+
+        run(main())
+
 
 class TestRefusals:
     def signed(self, node: Node, credential: Credential, **changes: Any) -> tuple[str, dict[str, str], bytes]:

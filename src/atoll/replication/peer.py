@@ -50,13 +50,13 @@ class PeerExchange:
         asked = asyncio.ensure_future(self._ask(source, target, message))
         self._running.add(asked)
         try:
-            answer = await asked
-        except asyncio.CancelledError:
-            if self._closed:
-                raise Unreachable(STOPPING) from None
-            raise
+            await asyncio.wait([asked])  # unlike `await asked`, this tells whose cancellation it is
         finally:
             self._running.discard(asked)
+            asked.cancel()
+        if asked.cancelled():
+            raise Unreachable(STOPPING)
+        answer = asked.result()
         try:
             return accepted(answer)
         except Unreachable as error:  # the peer's text does not name the peer

@@ -82,9 +82,9 @@ class Sender:
         self._alone = alone
         self._running: dict[Key, asyncio.Task[bool]] = {}
         self._resting: set[Key] = set()
-        """Those that failed, for some time."""
+        """Destinations that failed less than RETRY_S ago."""
         self._failing: set[Key] = set()
-        """Those whose last attempt failed."""
+        """Destinations whose last attempt failed here."""
         self._woken = asyncio.Event()
         self._stopping = False
         self.is_active = False
@@ -113,7 +113,7 @@ class Sender:
                     await asyncio.wait_for(self._woken.wait(), None if self._alone else LOOK_AGAIN_S)
 
     async def settle(self) -> bool:
-        """Let all catch up, for some seconds; returns whether there was anything to do."""
+        """Send the changes of all destinations, for at most SETTLE_S; returns whether there was anything to do."""
         if self._stopping or not await self._region.engine.lease():
             return False
         tasks = await self._begin()
@@ -135,7 +135,7 @@ class Sender:
             await asyncio.wait(list(self._running.values()))
 
     async def _begin(self, without: Set[Key] = frozenset()) -> list[asyncio.Task[bool]]:
-        """Let each destination that is on go on, but for some; returns their tasks."""
+        """Start a task for each destination that is on, except for those in `without`; returns the tasks that run."""
         found = await self._region.read(self._destinations)
         self.is_active = bool(found)
         self._failing &= {(table.id, destination.stream) for table, destination in found}
