@@ -179,17 +179,6 @@ class Connection(Incoming):
         self._rest = rest[at:]
         self._large = True
 
-    @property
-    def _is_chunked(self) -> bool:
-        """Whether a body without a known length is arriving, which may have many chunks."""
-        return self._request is not None and b"content-length" not in self._request.headers
-
-    @property
-    def _missing(self) -> int:
-        """How many bytes of the body have yet to arrive; none if its length is unknown."""
-        request = self._request
-        return 0 if request is None else int(request.headers.get(b"content-length", b"0")) - len(self._body)
-
     def _read_on(self) -> None:
         self._rest_due = False
         if self._transport is not None and not self._ending:

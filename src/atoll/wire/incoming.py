@@ -109,6 +109,17 @@ class Incoming(asyncio.Protocol):
         if large and self._headers is not None:
             self._count(size if self._headers is head else self._head_size(self._headers))
 
+    @property
+    def _is_chunked(self) -> bool:
+        """Whether a body without a known length is arriving, which may have many chunks."""
+        return self._request is not None and b"content-length" not in self._request.headers
+
+    @property
+    def _missing(self) -> int:
+        """How many bytes of the body have yet to arrive; none if its length is unknown."""
+        request = self._request
+        return 0 if request is None else int(request.headers.get(b"content-length", b"0")) - len(self._body)
+
     # Callbacks of the parser. They never raise: they record a refusal, and ignore all later input.
 
     def on_message_begin(self) -> None:
