@@ -38,11 +38,13 @@ def finish(call: Coroutine[Any, Any, Any]) -> Any:
     """The result of a coroutine that waits for nothing, or for nothing but an engine that is not in memory."""
     if HOSTILE or POSTGRESQL:
         return run(call)
-    try:
-        call.send(None)
-    except StopIteration as stop:
-        return stop.value
-    raise AssertionError("it waited")
+    awaited = None
+    while awaited is None:  # it only lets other requests run
+        try:
+            awaited = call.send(None)
+        except StopIteration as stop:
+            return stop.value
+    raise AssertionError(f"it waited for {awaited}")
 
 
 def findings(region: Region) -> list[Finding]:
