@@ -464,6 +464,15 @@ class TestTurns:
             assert peer.transport.reading
         assert hall.memory.used == 0
 
+    def test_single_requests_of_many_connections_are_parsed_in_the_turn_in_which_they_arrive(self) -> None:
+        hall = Hall()
+        peers = hall.peers(4 * TURN_PIECES)
+        body = bytes(2 * SMALL_BYTES)
+        for peer in peers:
+            peer.send(post(body))
+        hall.turn()
+        assert all(bodies(peer.transport.data) == [body] for peer in peers)
+
     def test_pipelined_requests_are_answered_a_few_in_a_turn(self) -> None:
         hall = Hall()
         greedy, other = hall.peers(2)
