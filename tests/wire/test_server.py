@@ -8,11 +8,12 @@ import ssl
 import subprocess
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvloop
 
-from atoll.wire import server as server_module
+from atoll.wire import handshakes
 from atoll.wire.codec import Request
 from atoll.wire.connection import Connection
 from atoll.wire.server import TURN_ACCEPTS, Server
@@ -113,7 +114,7 @@ class TestSockets:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Each idle client of an SDK is such a one: a stop took half a minute."""
-        monkeypatch.setattr(server_module, "SHUTDOWN_S", 0.1)
+        monkeypatch.setattr(handshakes, "SHUTDOWN_S", 0.1)
         context, client = contexts(tmp_path)
 
         def connect(port: int) -> ssl.SSLSocket:
@@ -141,6 +142,37 @@ class TestSockets:
             await server.drain()
 
         uvloop.run(main())
+
+    @pytest.mark.parametrize("run", [uvloop.run, asyncio.run])
+    def test_clients_without_a_handshake_leave_room_for_others(self, tmp_path: Path, run: Any) -> None:
+        """They were not counted: any number of them held a descriptor until the timeout."""
+        context, client = contexts(tmp_path)
+
+        async def main() -> None:
+            server = Server(echo, max_connections=3)
+            ((_, port),) = await server.listen("127.0.0.1", 0, ssl=context)
+            silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(5)]
+            assert bodies(await ask(port, LAST, client)) == [b"hello"]
+            ended = [asyncio.create_task(reader.read()) for reader, _ in silent]
+            await asyncio.wait_for(asyncio.wait(ended[:2]), 10)
+            assert not any(one.done() for one in ended[3:])
+            await server.drain()
+            await asyncio.wait_for(asyncio.wait(ended), 10)
+
+        run(main())
+
+    @pytest.mark.parametrize("run", [uvloop.run, asyncio.run])
+    def test_a_failed_handshake_ends_only_its_connection(self, tmp_path: Path, run: Any) -> None:
+        context, client = contexts(tmp_path)
+
+        async def main() -> None:
+            server = Server(echo)
+            ((_, port),) = await server.listen("127.0.0.1", 0, ssl=context)
+            await ask(port, b"no TLS at all, but a client that speaks first")
+            assert bodies(await ask(port, LAST, client)) == [b"hello"]
+            await server.drain()
+
+        run(main())
 
     def test_a_refused_client_that_is_still_sending_reads_why(self) -> None:
         async def main() -> None:

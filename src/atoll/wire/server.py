@@ -12,6 +12,7 @@ from ssl import SSLContext
 
 from atoll.clock import monotonic_ns
 from atoll.wire.connection import Answer, Connection
+from atoll.wire.handshakes import Handshakes
 from atoll.wire.memory import Memory
 from atoll.wire.room import Room
 
@@ -32,9 +33,6 @@ TURN_ACCEPTS = 64
 BACKLOG = 1024
 LATER_NS = 1_000_000
 """After this time, further slices of requests wait for the next turn."""
-HANDSHAKE_S = 15.0
-SHUTDOWN_S = 3.0
-"""How long to wait for a TLS client to confirm the end of a connection."""
 
 
 class Server:
@@ -66,7 +64,7 @@ class Server:
         self.draining = False
         self.connections: set[Connection] = set()
         self._tick_ms = tick_ms
-        self._listeners: list[asyncio.Server] = []
+        self._listeners: dict[asyncio.Server, Handshakes | None] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._gone: asyncio.Event = asyncio.Event()
         self.call_soon: Callable[[Callable[[], None]], object]
@@ -83,14 +81,11 @@ class Server:
         Unless it `accepts` at once, clients can connect only after `accept`."""
         loop = asyncio.get_running_loop()
         listener = await loop.create_server(
-            lambda: Connection(self), host, port, ssl=ssl, reuse_port=reuse_port or None, backlog=TURN_ACCEPTS,
-            start_serving=accepts,
-            ssl_handshake_timeout=None if ssl is None else HANDSHAKE_S,
-            ssl_shutdown_timeout=None if ssl is None else SHUTDOWN_S,
-        )  # fmt: skip
+            self._connection, host, port, reuse_port=reuse_port or None, backlog=TURN_ACCEPTS, start_serving=False
+        )
+        self._listeners[listener] = None if ssl is None else Handshakes(ssl, self._connection, self._max_connections)
         if accepts:
-            _widen(listener)
-        self._listeners.append(listener)
+            await self._accept_from(listener)
         self.call_soon = loop.call_soon
         if self._timer is None:
             self._timer = loop.call_later(self._tick_ms / 1000, self._ticked)
@@ -98,14 +93,32 @@ class Server:
 
     async def accept(self) -> None:
         for listener in self._listeners:
+            await self._accept_from(listener)
+
+    async def _accept_from(self, listener: asyncio.Server) -> None:
+        handshakes = self._listeners[listener]
+        if handshakes is None:
             await listener.start_serving()
-            _widen(listener)
+        for one in listener.sockets:
+            same = socket.fromfd(one.fileno(), one.family, one.type)
+            # The system's queue of waiting connections is longer than the number that one event-loop turn accepts.
+            same.listen(BACKLOG)
+            if handshakes is None:
+                same.close()
+            else:
+                same.setblocking(False)
+                handshakes.accept(same)
 
     def stop_accepting(self) -> None:
         self.draining = True
-        for listener in self._listeners:
+        for listener, handshakes in self._listeners.items():
+            if handshakes is not None:
+                handshakes.close()
             listener.close()
         self._listeners.clear()
+
+    def _connection(self) -> Connection:
+        return Connection(self)
 
     async def drain(self, timeout_ms: int = 30_000) -> None:
         """Stop accepting, answer the requests received, then close. Abort remaining connections at the timeout."""
@@ -211,10 +224,3 @@ class Server:
     def _ticked(self) -> None:
         self.advance()
         self._timer = asyncio.get_running_loop().call_later(self._tick_ms / 1000, self._ticked)
-
-
-def _widen(listener: asyncio.Server) -> None:
-    """Make the system's queue of waiting connections longer than the number that one event-loop turn accepts."""
-    for one in listener.sockets:
-        with socket.fromfd(one.fileno(), one.family, one.type) as same:
-            same.listen(BACKLOG)
