@@ -149,6 +149,14 @@ def test_only_the_clock_reads_a_clock(path: Path) -> None:
             }, f"{path.name}:{node.lineno} reads a clock"  # fmt: skip
 
 
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_no_wait_loses_a_cancellation(path: Path) -> None:
+    """Before Python 3.12, `asyncio.wait_for` loses one that comes together with what it waits for. A connection pool
+    may lose one: it hands out what came, and waits no longer."""
+    if path.relative_to(SOURCE).as_posix() != "storage/postgresql/cluster.py":
+        assert "asyncio.wait_for(" not in path.read_text(), "use asyncio.timeout"
+
+
 def module(path: Path) -> str:
     return ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")
 

@@ -76,7 +76,8 @@ class Evaluation:
                 region.health.failing(EVALUATION, error)
                 wait_ms = RETRY_MS
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), wait_ms / 1000)
+                async with asyncio.timeout(wait_ms / 1000):
+                    await self._woken.wait()
 
     async def settle(self) -> int | None:
         """Do all due work; returns when the next is due. If one part fails, the others still run, and the errors are

@@ -381,4 +381,5 @@ class Node:
                 self._regions.start_found([name for name in stored if self.config.serves(name.rpartition("/")[2])])
             await self._regions.tend(self.clock.now_ms())
             with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._stop_asked.wait(), LOOK_AGAIN_MS / 1000)
+                async with asyncio.timeout(LOOK_AGAIN_MS / 1000):
+                    await self._stop_asked.wait()

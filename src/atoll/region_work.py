@@ -132,7 +132,8 @@ class RegionWork:
             self.is_resting = True
             if not await self._looked(region, earliest([wake_ms, self.evaluation.wake_ms])):
                 with suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), wait_ms / 1000)
+                    async with asyncio.timeout(wait_ms / 1000):
+                        await self._woken.wait()
             self.is_resting = False
 
 

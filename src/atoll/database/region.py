@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -66,8 +65,7 @@ class Signal:
         self.is_unused = False
         future = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(future, seconds)
+        await asyncio.wait((future,), timeout=seconds)
 
 
 class Neighbours(Protocol):

@@ -108,7 +108,8 @@ class Runner:
                 waits_ms = [RETRY_MS]
             waits_ms += [max(0, retry_ns - monotonic_ns()) // 1_000_000 + 1 for retry_ns in self._retries_ns.values()]
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), min(waits_ms) / 1000 if waits_ms else None)
+                async with asyncio.timeout(min(waits_ms) / 1000 if waits_ms else None):
+                    await self._woken.wait()
         if endless is not None:
             await endless
 

@@ -109,7 +109,8 @@ class Replication:
             except Exception as error:
                 self.region.health.failing(REPLICATION, error)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), LOOK_S)
+                async with asyncio.timeout(LOOK_S):
+                    await self._woken.wait()
 
     async def stop(self) -> None:
         self._stopping = True
@@ -258,7 +259,8 @@ class Replication:
                 pause_s = LONGEST_RETRY_S
             if pause_s:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(state.changed.wait(), pause_s)
+                    async with asyncio.timeout(pause_s):
+                        await state.changed.wait()
 
     async def _unreachable(self, name: str, other: str) -> None:
         try:

@@ -86,7 +86,8 @@ class Telemetry:
         # A daemon: the process ends even if a collector does not answer.
         threading.Thread(target=end, name="atoll-telemetry", daemon=True).start()
         with suppress(TimeoutError):
-            await asyncio.wait_for(done.wait(), CLOSE_S)
+            async with asyncio.timeout(CLOSE_S):
+                await done.wait()
 
 
 def check(environment: Mapping[str, str] = os.environ) -> None:

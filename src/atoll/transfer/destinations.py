@@ -110,7 +110,8 @@ class Sender:
                 await self._region.committed.wait(FOLLOW_S)
             else:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), None if self._alone else LOOK_AGAIN_S)
+                    async with asyncio.timeout(None if self._alone else LOOK_AGAIN_S):
+                        await self._woken.wait()
 
     async def settle(self) -> bool:
         """Send the changes of all destinations, for at most SETTLE_S; returns whether there was anything to do."""

@@ -128,7 +128,8 @@ class Triggers:
                 self.region.health.failing(TRIGGERS, error)
                 wait_ms = RETRY_MS
             with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), wait_ms / 1000)
+                async with asyncio.timeout(wait_ms / 1000):
+                    await self._woken.wait()
 
     async def settle(self) -> int | None:
         """Do all due work and wait for the functions that it invokes. Return the time of the next work; None if only

@@ -127,7 +127,8 @@ class Server:
             connection.close_when_answered()
         if self.connections:
             with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._gone.wait(), timeout_ms / 1000)
+                async with asyncio.timeout(timeout_ms / 1000):
+                    await self._gone.wait()
         for connection in list(self.connections):
             connection.abort()
         if self._timer is not None:
