@@ -24,7 +24,7 @@ def unreadable(
 ) -> ApiError | None:
     """The error of a read at this row key if the table's bucket or the key's range is empty; None if they admit it.
     `used` and `pending` are the operation's uncharged reads."""
-    empty = exhausted(region, table, [None], "Read", used) if table.limited else None
+    empty = exhausted(region, table, [None], "Read", used)
     return refusal(region, table, empty, "Read", key) if empty else unreadable_at(region, table, None, key, pending)
 
 

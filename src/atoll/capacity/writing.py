@@ -296,8 +296,7 @@ async def execute_all(
         done = list(zip(batch, outcomes, strict=True))
         for one, outcome in done:
             _measure(region, one, outcome, operation, factor)
-            if region.key_ranges is not None:
-                _draw(region, one, outcome, factor)
+            _draw(region, one, outcome, factor)
         charge(region, written(((one.table.name, one, outcome) for one, outcome in done if one.table.limited), factor))
     return batch, outcomes
 
