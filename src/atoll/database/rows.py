@@ -30,25 +30,14 @@ _REGION_LENGTH, _REGION, _ENTRY_JSON = _ITEM_HEADER.size - 1, _ITEM_HEADER.size,
 _read_item_header = _ITEM_HEADER.unpack_from
 
 
-class Row:
-    """A stored item. Its JSON is parsed on first use of `item`."""
+class _Attributes:
+    """Stored attributes. Their JSON is parsed on first use of `item`."""
 
-    __slots__ = ("_item", "_stored", "json", "size", "time")
+    __slots__ = ("_item", "json", "size")
 
-    def __init__(self, stored: bytes) -> None:
-        self.time, self.size, region_length = _read_item_header(stored)
-        self.json = stored[_REGION + region_length :]
-        self._stored = stored
-        self._item: Item | None = None
-
-    @property
-    def stored(self) -> bytes:
-        """The row as it is stored."""
-        return self._stored
-
-    @property
-    def version(self) -> Version:
-        return Version(self.time, self._stored[_REGION : len(self._stored) - len(self.json)].decode())
+    json: bytes
+    size: int
+    _item: Item | None
 
     @property
     def item(self) -> Item:
@@ -60,6 +49,27 @@ class Row:
     @property
     def fragment(self) -> orjson.Fragment:
         return orjson.Fragment(self.json)
+
+
+class Row(_Attributes):
+    """A stored item."""
+
+    __slots__ = ("_stored", "time")
+
+    def __init__(self, stored: bytes) -> None:
+        self.time, self.size, region_length = _read_item_header(stored)
+        self.json = stored[_REGION + region_length :]
+        self._stored = stored
+        self._item = None
+
+    @property
+    def stored(self) -> bytes:
+        """The row as it is stored."""
+        return self._stored
+
+    @property
+    def version(self) -> Version:
+        return Version(self.time, self._stored[_REGION : len(self._stored) - len(self.json)].decode())
 
 
 def tombstone_row(version: Version) -> bytes:
@@ -75,26 +85,15 @@ def item_row(version: Version, size: int, json: bytes) -> bytes:
     return _ITEM_HEADER.pack(version.time, size, len(region)) + region + json
 
 
-class Entry:
+class Entry(_Attributes):
     """A stored index entry: the projected attributes of an item."""
 
-    __slots__ = ("_item", "json", "size")
+    __slots__ = ()
 
     def __init__(self, stored: bytes) -> None:
         (self.size,) = read_size(stored)
         self.json = stored[_ENTRY_JSON:]
-        self._item: Item | None = None
-
-    @property
-    def item(self) -> Item:
-        """The item; shared, so do not change it."""
-        if self._item is None:
-            self._item = pieces.load(self.json)
-        return self._item
-
-    @property
-    def fragment(self) -> orjson.Fragment:
-        return orjson.Fragment(self.json)
+        self._item = None
 
 
 def entry_row(size: int, json: bytes) -> bytes:
