@@ -132,7 +132,8 @@ class Desk:
                 meter.current = None
                 tally.succeeded(meter.now_ns() - started_ns)
             else:
-                meter.succeeded(operation.counted_as, _tables(operation, body), started_ns)
+                tables = await _aside_if_long(_tables, operation, body)
+                meter.succeeded(operation.counted_as, tables, started_ns)
         return answer
 
     async def _call_faulty(self, faults: Faults, operation: Operation, on: Any, body: Body) -> Any:
@@ -180,8 +181,7 @@ def logging_slow(call: Call, slow_ms: int, next_id: Callable[[], str | None]) ->
 async def _count_failed(meter: Meter, operation: Operation, body: Body, checked: bool, error: ApiError) -> None:
     """`checked`: the body has the operation's shape."""
     if checked:
-        parses = operation.touches in _PARSING
-        tables = await aside(_tables, operation, body) if parses else _tables(operation, body)
+        tables = await _aside_if_long(_tables, operation, body)
         meter.failed(counted(operation.counted_as, body), tables, error)
     else:
         meter.failed(operation.counted_as, _NONE, error)

@@ -12,7 +12,6 @@ from atoll.api.partiql.bound import Bound, bind
 from atoll.api.partiql.items import Keyed, keyed, read_key, refused, returned, work_out, write
 from atoll.api.partiql.kinds import OF_BATCH
 from atoll.api.partiql.select import projected
-from atoll.api.resources import STATEMENT_BATCH, table_of
 from atoll.api.returns import capacity_mode
 from atoll.aside import aside
 from atoll.capacity import reading, throttling, writing
@@ -63,21 +62,12 @@ async def batch_execute_statement(region: Region, body: Body) -> Answer:
 
     found, rows = await region.read(read)
     done = await asyncio.gather(*(_batch_response(region, one, rows, type(body) is LargeBody) for one in found))
-    if takes_long and not any(isinstance(result, tuple) for result in found):
-        named = await aside(_named, body)
-        region.meter.current = region.meter.of_all(named, "BatchExecuteStatement")
-    else:
-        _measure(region, found, done)
+    _measure(region, found, done)
     answer: Answer = {"Responses": [one.answer for one in done]}
     mode = capacity_mode(body)
     if mode is not None:
         answer["ConsumedCapacity"] = answers([one.consumed for one in done if one.consumed is not None], mode)
     return answer
-
-
-def _named(body: Body) -> set[str]:
-    """The tables that the statements name. It parses faulty statements again."""
-    return {table_of(resource) for resource in STATEMENT_BATCH(body)} or {""}
 
 
 def _measure(region: Region, found: Sequence[Result], done: Sequence[Response]) -> None:
