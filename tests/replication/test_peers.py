@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -46,6 +46,18 @@ async def post(node: Node, target: str, headers: dict[str, str], body: bytes) ->
     answer = await asyncio.ensure_future(client.post(target, {"host": client.host, **headers}, body, 30))
     client.close()
     return answer
+
+
+def silent() -> tuple[asyncio.Event, Callable[[Region, str, Message], Coroutine[Any, Any, Message]]]:
+    """A handler that never answers, and the event of its first question."""
+    began = asyncio.Event()
+
+    async def wait(asked: Region, source: str, message: Message) -> Message:
+        began.set()
+        await asyncio.Event().wait()
+        return message
+
+    return began, wait
 
 
 class TestExchange:
@@ -126,12 +138,7 @@ class TestExchange:
 
     def test_a_stop_ends_the_requests_that_wait_for_changes(self, keys: Path) -> None:
         one, other = pair(keys)
-        began = asyncio.Event()
-
-        async def wait(asked: Region, source: str, message: Message) -> Message:
-            began.set()
-            await asyncio.Event().wait()
-            return message
+        began, wait = silent()
 
         async def main() -> None:
             async with running(one):
@@ -147,12 +154,7 @@ class TestExchange:
     def test_a_stop_ends_the_questions_that_wait_for_answers(self, keys: Path) -> None:
         """A request that waited for a silent peer held up the end of the server for half a minute."""
         one, other = pair(keys)
-        began = asyncio.Event()
-
-        async def wait(asked: Region, source: str, message: Message) -> Message:
-            began.set()
-            await asyncio.Event().wait()
-            return message
+        began, wait = silent()
 
         async def main() -> None:
             async with running(other):
