@@ -20,7 +20,7 @@ class Waiting:
         self._bytes: Counter[str] = Counter()
 
     def add(self, function: str, size: int) -> None:
-        """Raises if there is no room for an invocation."""
+        """Count an invocation, or raise if the function has too many."""
         if self._counts[function] >= INVOCATIONS or self._bytes[function] + size > BYTES:
             raise trigger_errors.too_many_invocations()
         self._counts[function] += 1

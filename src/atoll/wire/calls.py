@@ -58,7 +58,7 @@ _INLINE_BYTES = 32 * 1024
 
 def is_form(request: Request) -> bool:
     """Whether the body is a form of the Query protocol, which names its operation itself. curl calls every body a form
-    unless it is told otherwise; what names its operation in a header is not meant as one."""
+    unless it is told otherwise, so a request with an operation in its header is not a form."""
     if b"x-amz-target" in request.headers:
         return False
     return request.headers.get(b"content-type", b"").partition(b";")[0].strip().lower() == _FORM

@@ -108,7 +108,7 @@ class Connection(Incoming):
         self._writable = True
         self._held_back = False
         self._rest = b""
-        """What has arrived and is parsed later: thousands of requests, or of chunks, may arrive together."""
+        """Bytes that have arrived but are parsed later: thousands of requests or chunks may arrive together."""
         self._rest_due = False
         self.held = 0
         self.unread = 0
